@@ -1,0 +1,203 @@
+"""Running the user's own code inside an action: plain functions in threads, exits made ordinary.
+
+`Running` knows which actions of which saga still run in this process, whichever attempt began
+them: no compensation starts while one does (R6).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import inspect
+import threading
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, cast
+
+from resaga.errors import ActionExit, MisuseError
+
+__all__ = ["Running", "call", "forbid_in_action", "inside_action", "is_generator", "runs_in_thread"]
+
+T = TypeVar("T")
+
+_inside: contextvars.ContextVar[str | None] = contextvars.ContextVar(
+    "resaga_inside_action", default=None
+)
+
+_LETS_PASS = (KeyboardInterrupt, GeneratorExit)
+"""These end the process or close the coroutine; they are nobody's way to fail a step."""
+
+
+class Running:
+    """The actions that run in this process, by saga. One is owned by each definition (R26).
+
+    Within a saga they are told apart by the path of the line of execution that began them: ``""``
+    stands for all of it, and ``"3.1."`` for one branch and those inside it.
+    """
+
+    def __init__(self) -> None:
+        self._prefixes: dict[str, list[str]] = {}
+        self._waiting: dict[str, list[tuple[str, asyncio.Event]]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._prefixes.values()))
+
+    def begin(self, saga_id: str, prefix: str = "") -> Callable[[], None]:
+        """Note that an action begins; the caller calls what it gets, once, when it has ended."""
+        self._prefixes.setdefault(saga_id, []).append(prefix)
+
+        def ended() -> None:
+            running = self._prefixes[saga_id]
+            running.remove(prefix)
+            if not running:
+                del self._prefixes[saga_id]
+            for waited, event in self._waiting.get(saga_id, ()):
+                if not self.busy(saga_id, waited):
+                    event.set()
+
+        return ended
+
+    def busy(self, saga_id: str, prefix: str = "") -> bool:
+        """Whether an action of this saga, or of one line of it, still runs here."""
+        return any(each.startswith(prefix) for each in self._prefixes.get(saga_id, ()))
+
+    def idle(self, saga_id: str, prefix: str = "") -> asyncio.Event:
+        """An event that is set as soon as none of them runs here any more; `forget` it after."""
+        event = asyncio.Event()
+        self._waiting.setdefault(saga_id, []).append((prefix, event))
+        if not self.busy(saga_id, prefix):
+            event.set()
+        return event
+
+    def forget(self, saga_id: str, event: asyncio.Event) -> None:
+        """Stop waiting for what `idle` gave."""
+        left = [each for each in self._waiting.get(saga_id, ()) if each[1] is not event]
+        if left:
+            self._waiting[saga_id] = left
+        else:
+            self._waiting.pop(saga_id, None)
+
+
+def inside_action() -> str | None:
+    """What runs here, if this is the inside of an action or a plain compensation."""
+    return _inside.get()
+
+
+def forbid_in_action(what: str) -> None:
+    """Refuse what cannot be replayed from inside an action (R14)."""
+    where = _inside.get()
+    if where is not None:
+        raise MisuseError(
+            f"{what} was used inside {where}. What runs there is journaled as one result and does "
+            "not run again on replay, so it must not use Restate. Do this in the workflow's "
+            "body, or make the step durable (durable=True) and use step.ctx."
+        )
+
+
+async def call(
+    fn: Callable[..., Awaitable[T] | T],
+    *args: object,
+    where: str,
+    threaded: bool,
+    begin: Callable[[], Callable[[], None]],
+) -> T:
+    """Call the user's function: an ``async def`` here, a plain ``def`` in a thread.
+
+    A plain function that returns an awaitable has it awaited here. While it runs, `inside_action`
+    answers ``where``.
+
+    Args:
+        fn: The user's function.
+        *args: Its arguments.
+        where: What it is, for messages: ``"step 'Charge' of saga inv_1..."``.
+        threaded: Whether it is a plain function, see `runs_in_thread`.
+        begin: `Running.begin` for this saga; a thread is noted there until it has ended, however
+            early its attempt does.
+
+    Raises:
+        ActionExit: The code raised a `BaseException` that is not the attempt's own end.
+    """
+    token = _inside.set(where)
+    try:
+        if not threaded:
+            return await cast("Awaitable[T]", fn(*args))
+        result = await _in_thread(fn, args, begin)
+        if inspect.isawaitable(result):
+            return await result
+        return result
+    except asyncio.CancelledError as exc:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise ActionExit(_exit_message(where, exc)) from exc
+    except (Exception, *_LETS_PASS):
+        raise
+    except BaseException as exc:
+        raise ActionExit(_exit_message(where, exc)) from exc
+    finally:
+        _inside.reset(token)
+
+
+async def _in_thread(
+    fn: Callable[..., Awaitable[T] | T],
+    args: tuple[object, ...],
+    begin: Callable[[], Callable[[], None]],
+) -> Awaitable[T] | T:
+    """Run a plain function in the loop's default executor.
+
+    A thread cannot be stopped: when the attempt ends before it, it goes on, and is noted as
+    running until it is done. One that has not begun by then never begins.
+    """
+    loop = asyncio.get_running_loop()
+    context = contextvars.copy_context()
+    lock = threading.Lock()
+    begun = abandoned = False
+
+    def work() -> tuple[Awaitable[T] | T, None] | tuple[None, BaseException]:
+        # Outcomes travel as values: a future refuses StopIteration, and an executor lets
+        # SystemExit escape into the event loop.
+        nonlocal begun
+        with lock:
+            if abandoned:
+                return None, asyncio.CancelledError()
+            begun = True
+        try:
+            return context.run(fn, *args), None
+        except StopIteration as exc:
+            return None, ActionExit(_exit_message(_inside.get() or "an action", exc))
+        except BaseException as exc:
+            return None, exc
+        finally:
+            # The loop may be closed by now; then what it tracked is gone with it.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(ended)
+
+    ended = begin()
+    try:
+        result, error = await loop.run_in_executor(None, work)
+    except asyncio.CancelledError:
+        with lock:
+            abandoned = not begun
+        if abandoned:
+            ended()
+        raise
+    if error is not None:
+        raise error
+    return cast("Awaitable[T] | T", result)
+
+
+def _exit_message(where: str, exc: BaseException) -> str:
+    return (
+        f"{where} raised {type(exc).__name__}, by which nothing can be told about its effect; "
+        "Restate tries again. Raise an Exception instead, a TerminalError to end the saga."
+    )
+
+
+def runs_in_thread(fn: object) -> bool:
+    """Whether ``fn`` is a plain function, which could block the event loop."""
+    return not inspect.iscoroutinefunction(fn)
+
+
+def is_generator(fn: object) -> bool:
+    """Whether calling ``fn`` would give a generator, which no step can be (R21)."""
+    return inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)

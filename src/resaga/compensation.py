@@ -1,0 +1,202 @@
+"""A registered compensation, and how it runs; unwinding a stack of them (R8-R12)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import cast
+
+import msgspec
+from restate import TerminalError
+
+from resaga.action import call
+from resaga.attempt import Attempt
+from resaga.classify import internal_of, raise_ordinary, raise_terminal, terminal_of
+from resaga.contexts import CompensationContext, DurableCompensationContext
+from resaga.errors import CompensationFailure
+from resaga.journal import current_waiter
+from resaga.observe import Outcome
+from resaga.policy import Retry
+from resaga.record import ABSENT
+from resaga.stack import Fork, Frame, Mark
+
+__all__ = ["Compensation", "keep_key", "unwind"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Compensation:
+    """What undoes a step, as registered by it.
+
+    A hybrid step registers it before its action starts, and tells it afterwards how that ended;
+    until then the outcome is ``unknown``.
+
+    Attributes:
+        name: The step's name.
+        path: Which call of a step in the saga it belongs to.
+        fn: The user's function, called with a context and the data.
+        threaded: Whether ``fn`` is a plain function.
+        durable: Whether ``fn`` is durable code.
+        retry: How often an ordinary error is retried (R11).
+        forward_key: The idempotency key of the step's action.
+        undo_key: The idempotency key of the compensation.
+        input: The step's input.
+        data: Gives the step's data, afresh: the body may have changed the output it got.
+        outcome: How the step ended.
+    """
+
+    name: str
+    path: str
+    fn: Callable[..., object]
+    threaded: bool
+    durable: bool
+    retry: Retry | None
+    forward_key: str
+    undo_key: str
+    input: object
+    data: Callable[[], object] | None = None
+    outcome: Outcome = "unknown"
+
+
+async def unwind(
+    attempt: Attempt, frame: Frame[Compensation], since: Mark | None = None
+) -> list[CompensationFailure]:
+    """Undo what a frame holds, newest first (R9); all of it, or what came after a mark.
+
+    A cancel does not reach into it (R8). An ordinary error of a compensation, or the end of the
+    attempt, goes on to the caller; the next attempt replays what is undone and goes on there.
+
+    Returns:
+        The compensations that failed for good, in the order they were tried.
+    """
+    failures: list[CompensationFailure] = []
+    for item in frame.unwind(since):
+        if isinstance(item, Fork):
+            failures += await _unwind_fork(attempt, item)
+            continue
+        with attempt.journal.shield(item.undo_key):
+            undo = _undo_durable if item.durable else _undo_plain
+            failure = await undo(attempt, item)
+        if failure is not None:
+            failures.append(failure)
+    return failures
+
+
+async def _unwind_fork(attempt: Attempt, fork: Fork[Compensation]) -> list[CompensationFailure]:
+    """Undo branches that ran side by side, side by side (R17)."""
+    waiter = current_waiter.get()
+    prefix = "undo." if waiter is None else f"{waiter.prefix}undo."
+    failures = await attempt.scheduler.run(
+        [(prefix, None, unwind(attempt, frame)) for frame in fork.frames if frame],
+        where=attempt.where("the rollback"),
+        abandons=False,
+    )
+    return [failure for branch in failures for failure in branch]
+
+
+async def keep_key(attempt: Attempt, name: str, key: str, *, on_begin: Callable[[], None]) -> str:
+    """Journal the idempotency key of durable code under its name, and give the one journaled.
+
+    Durable code has no entry of its own that could keep it, and without one, a copy of the
+    invocation (Restate's restart-as-new) would replay the code with another key than the calls
+    in its journal were made with (R13). The entry makes the code's begin readable, too (R23),
+    and is the place to tell observers of it: ``on_begin`` is called unless it was journaled.
+    """
+
+    async def action() -> bytes:
+        on_begin()
+        return msgspec.json.encode({"key": key})
+
+    kept = msgspec.json.decode(await attempt.journal.run(name, action), type=dict[str, str])
+    return kept["key"]
+
+
+def _data_of(entry: Compensation) -> tuple[bool, object]:
+    data = ABSENT if entry.data is None else entry.data()
+    return (False, entry.input) if data is ABSENT else (True, data)
+
+
+async def _undo_plain(attempt: Attempt, entry: Compensation) -> CompensationFailure | None:
+    async def action() -> bytes:
+        has_data, data = _data_of(entry)
+        context = CompensationContext(
+            name=entry.name,
+            saga_id=attempt.journal.saga_id,
+            idempotency_key=entry.undo_key,
+            forward_idempotency_key=entry.forward_key,
+            services=attempt.services,
+            input=entry.input,
+            has_data=has_data,
+            outcome=entry.outcome,
+        )
+        _tell(attempt, entry, "on_compensation_started")
+        try:
+            await call(
+                entry.fn,
+                context,
+                data,
+                where=attempt.where(f"the compensation of step {entry.name!r}"),
+                threaded=entry.threaded,
+                begin=attempt.journal.begin_thread,
+            )
+        except Exception as exc:
+            terminal = terminal_of(exc, mapped=False)
+            if internal_of(exc) is None:
+                _tell(attempt, entry, "on_compensation_failed", error=exc, retried=terminal is None)
+            if terminal is None:
+                raise
+            raise_terminal(terminal)
+        _tell(attempt, entry, "on_compensation_completed")
+        return b""
+
+    try:
+        await attempt.journal.run(f"compensate:{entry.name}", action, retry=entry.retry)
+    except TerminalError as error:
+        return CompensationFailure(entry.name, error.message, error.status_code)
+    return None
+
+
+async def _undo_durable(attempt: Attempt, entry: Compensation) -> CompensationFailure | None:
+    has_data, data = _data_of(entry)
+    key = await keep_key(
+        attempt,
+        f"compensate:{entry.name}",
+        entry.undo_key,
+        on_begin=lambda: _tell(attempt, entry, "on_compensation_started"),
+    )
+    context = DurableCompensationContext(
+        name=entry.name,
+        saga_id=attempt.journal.saga_id,
+        idempotency_key=key,
+        forward_idempotency_key=entry.forward_key,
+        services=attempt.services,
+        input=entry.input,
+        has_data=has_data,
+        outcome=entry.outcome,
+        ctx=attempt.journal.ctx,
+    )
+    try:
+        with attempt.journal.shield(key):
+            await cast("Awaitable[object]", entry.fn(context, data))
+    except BaseException as exc:
+        terminal = terminal_of(exc, mapped=False)
+        if internal_of(exc) is None and not attempt.journal.replaying:
+            _tell(attempt, entry, "on_compensation_failed", error=exc, retried=terminal is None)
+        if terminal is None:
+            raise_ordinary(exc)
+        return CompensationFailure(entry.name, terminal.message, terminal.status_code)
+    if not attempt.journal.replaying:
+        _tell(attempt, entry, "on_compensation_completed")
+    return None
+
+
+def _tell(
+    attempt: Attempt,
+    entry: Compensation,
+    method: str,
+    *,
+    error: BaseException | None = None,
+    retried: bool = False,
+) -> None:
+    attempt.tell_step(
+        method, entry.name, entry.path, outcome=entry.outcome, error=error, retried=retried
+    )

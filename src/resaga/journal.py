@@ -1,0 +1,404 @@
+"""Waiting as a saga needs it: run an action, wait, drain, shield, deadline.
+
+What was measured (restate-sdk 1.3.0, restate-server 1.7.12):
+
+- A cancel is a notification of the journal, so every attempt meets it at the same wait. The SDK
+  raises it there once as ``TerminalError("cancelled", 409)``, and goes on as if nothing had
+  happened: making it stick is our part (R5).
+- The action of a run begins at the first wait that includes its handle, and not when that wait
+  meets the cancel first. So a run that is pending after a cancel has not begun in this attempt,
+  and has no result in the journal either; every attempt that finds the journal so decides
+  alike (R7).
+- The core cancels the children of calls by itself, those of sends not (R8).
+- An invocation that took a cancel and then suspends is resumed at once, some 400 times a
+  second, as the cancel still counts as news (`Journal._hold_back`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Protocol, TypeVar, cast
+
+from restate import TerminalError
+from restate.context import Context, RunOptions, SendHandle
+from restate.exceptions import SuspendedException
+from restate.serde import BytesSerde, Serde
+from restate.server_context import DisconnectedException, ServerCallDurableFuture
+from restate.vm import SingleUnresolvedFuture, UnresolvedFuture
+
+from resaga.action import Running, call, runs_in_thread
+from resaga.errors import DeadlineExceeded, Interruption, SagaCancelled
+from resaga.flight import ActionFailing, InFlight
+from resaga.policy import Retry
+from resaga.seam import SagaContext, ShieldedCall, all_of, any_of, handles, take_seam
+from resaga.wire import raise_carriable
+
+__all__ = ["Journal", "Shield", "Waiter", "current_waiter"]
+
+T = TypeVar("T")
+
+_BYTES = BytesSerde()
+_NO_RETRY = Retry()
+
+HOLD_BACK = timedelta(seconds=0.75)
+"""How long a suspension is held back after a cancel, see `Journal._hold_back`."""
+
+
+class Shield:
+    """A rollback in progress: waits inside it do not see a cancel (R8).
+
+    Attributes:
+        key: Idempotency key of the compensation that runs in it; the calls it makes derive
+            theirs, so that their results are kept until they are attached to.
+    """
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self._calls = 0
+
+    def next_call_key(self) -> str:
+        """The idempotency key of the next call that names none."""
+        self._calls += 1
+        return f"{self.key}.call{self._calls}"
+
+
+class Waiter(Protocol):
+    """A branch, which does not wait by itself: its scheduler waits for all of them (R17)."""
+
+    prefix: str
+    """The path of its steps."""
+
+    draining: bool
+    """Whether it waits for its own actions to end, which is no durable wait."""
+
+    def abandoned(self) -> Interruption | None:
+        """What ends it early, if a branch beside it has failed."""
+        ...
+
+    async def progress(self, wanted: UnresolvedFuture, *, shielded: bool) -> bool:
+        """Wait; whether ``wanted`` is there, or an interruption came instead."""
+        ...
+
+
+_shield: contextvars.ContextVar[Shield | None] = contextvars.ContextVar(
+    "resaga_shield", default=None
+)
+_acting: contextvars.ContextVar[str] = contextvars.ContextVar("resaga_acting", default="")
+current_waiter: contextvars.ContextVar[Waiter | None] = contextvars.ContextVar(
+    "resaga_branch", default=None
+)
+
+
+class Journal:
+    """One attempt of a saga, as the journal and the server see it.
+
+    Attributes:
+        saga_id: The invocation id.
+        interrupt: The cancel or the passed deadline that this attempt has met; it sticks (R5).
+        fresh: Whether the journal had no entry yet when the attempt began (R25, R28).
+    """
+
+    def __init__(
+        self, ctx: Context, running: Running, *, deadline: timedelta | None = None
+    ) -> None:
+        self.ctx: SagaContext = take_seam(ctx)
+        self.ctx.hooks = self
+        self.saga_id: str = self.ctx.invocation.invocation_id
+        self.fresh: bool = not self.ctx.vm.is_replaying()
+        self.interrupt: Interruption | None = None
+        self._cancelled = False
+        self._running = running
+        self._deadline = deadline
+        self._deadline_handle: int | None = None
+        self._runs: dict[int, str] = {}
+        self._in_flight = InFlight(self.ctx.wake)
+        self._calls: dict[int, ServerCallDurableFuture[Any]] = {}
+        self._shielded_calls: dict[int, ShieldedCall] = {}
+
+    # -- what the rest of resaga uses ------------------------------------------------------
+
+    @property
+    def replaying(self) -> bool:
+        """Whether what happens now was in the journal already when the attempt began."""
+        return self.ctx.vm.is_replaying()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the forward part of this line of execution is to end early."""
+        return self._interruption() is not None
+
+    def begin_thread(self) -> Callable[[], None]:
+        """Note a thread of this saga; call what it gives when the thread has ended (R6)."""
+        return self._running.begin(self.saga_id, _acting.get())
+
+    def check(self) -> None:
+        """Raise what interrupts the forward part again, outside of a rollback (R5)."""
+        interruption = self._interruption()
+        if interruption is not None and _shield.get() is None:
+            raise interruption
+
+    async def run(
+        self, name: str, action: Callable[[], Awaitable[bytes]], *, retry: Retry | None = None
+    ) -> bytes:
+        """Run an action under a name and journal its result, once; on replay, give the result.
+
+        Raises:
+            Interruption: The forward part is interrupted, and the action has not begun in this
+                attempt.
+            TerminalError: The journal has a failure: retries are exhausted, or ``action``
+                raised a terminal error.
+        """
+        policy = retry or _NO_RETRY
+        options = RunOptions(
+            serde=_BYTES,
+            max_attempts=policy.max_attempts,
+            max_duration=policy.max_duration,
+            initial_retry_interval=policy.initial_interval,
+            max_retry_interval=policy.max_interval,
+            retry_interval_factor=policy.factor,
+        )
+        future = self.ctx.run_typed(name, cast("Callable[[], Any]", action), options)
+        return await cast("Awaitable[bytes]", future)
+
+    async def drain(self) -> None:
+        """Wait until nothing that this line of execution began is still under way (R6).
+
+        That is each action that runs in this process, one left over from an earlier attempt
+        included, and once interrupted also each remote call, which is cancelled by then.
+        """
+        waiter = current_waiter.get()
+        if waiter is None:
+            await self._drain_actions("")
+        else:
+            waiter.draining = True
+            try:
+                await self._drain_actions(waiter.prefix)
+            finally:
+                waiter.draining = False
+        if self.interrupt is not None:
+            # Asked of the future: the core forgets a result as soon as it has been taken.
+            open_calls = [h for h, call in self._calls.items() if not call.is_completed()]
+            if open_calls:
+                with self.shield(""):
+                    await self.wait(all_of(open_calls))
+
+    @contextmanager
+    def shield(self, key: str) -> Generator[None]:
+        """Do not let a cancel into the waits inside, nor into the calls they wait for (R8)."""
+        token = _shield.set(Shield(key))
+        try:
+            yield
+        finally:
+            _shield.reset(token)
+
+    # -- waiting ---------------------------------------------------------------------------
+
+    async def wait(self, wanted: UnresolvedFuture) -> None:
+        """Wait until ``wanted`` is there; all durable waiting comes through here.
+
+        In the forward part a cancel interrupts it, but for what is already under way: an action
+        that runs and a remote call are waited for, and their results count (R6, R7). In a
+        rollback nothing interrupts it (R8).
+        """
+        if _shield.get() is not None:
+            wanted = await self._attach_calls(wanted)
+            while not await self._progress(wanted, shielded=True):
+                pass
+            return
+        self.check()
+        if await self._progress(wanted, shielded=False):
+            return
+        under_way = [h for h in handles(wanted) if self._is_under_way(h)]
+        if under_way:
+            remaining = all_of(under_way)
+            while not await self._progress(remaining, shielded=True):
+                pass
+        if not self.ctx.is_there(wanted):
+            interruption = self._interruption()
+            assert interruption is not None
+            raise interruption
+
+    async def progress(self, wanted: UnresolvedFuture, *, forward: bool) -> bool:
+        """Let the SDK wait; whether ``wanted`` is there, or an interruption came instead.
+
+        Args:
+            wanted: What to wait for.
+            forward: Whether the deadline counts, which bounds the forward part only (R20).
+        """
+        try:
+            if not forward or self._deadline is None or self.interrupt is not None:
+                await self._poll(wanted)
+                return True
+            deadline = self._deadline_of(self._deadline)
+            await self._poll(any_of([wanted, SingleUnresolvedFuture(deadline)]))
+        except TerminalError:
+            self._note_cancel()
+            return False
+        if self.ctx.is_there(wanted):
+            return True
+        self.interrupt = DeadlineExceeded(
+            f"the deadline of {self._deadline} passed before the saga was done"
+        )
+        await self._cancel_calls()
+        return False
+
+    def _interruption(self) -> Interruption | None:
+        if self.interrupt is not None:
+            # As a new exception: raised again, one instance would grow its traceback.
+            return type(self.interrupt)(self.interrupt.message)
+        waiter = current_waiter.get()
+        return None if waiter is None else waiter.abandoned()
+
+    async def _progress(self, wanted: UnresolvedFuture, *, shielded: bool) -> bool:
+        waiter = current_waiter.get()
+        if waiter is None:
+            return await self.progress(wanted, forward=not shielded)
+        return await waiter.progress(wanted, shielded=shielded)
+
+    async def _poll(self, wanted: UnresolvedFuture) -> None:
+        while True:
+            try:
+                await self.ctx.poll(wanted)
+            except ActionFailing:
+                await self._in_flight.let_others_finish(self._poll_for_others)
+            except SuspendedException:
+                await self._hold_back(wanted)
+                raise
+            else:
+                return
+
+    async def _poll_for_others(self, wanted: UnresolvedFuture) -> None:
+        try:
+            await self.ctx.poll(wanted)
+        except TerminalError:
+            self._note_cancel()
+
+    def _note_cancel(self) -> None:
+        self._cancelled = True
+        self.interrupt = self.interrupt or SagaCancelled()
+
+    async def _hold_back(self, wanted: UnresolvedFuture) -> None:
+        """After a cancel, do not suspend at once: the server would resume at once, and so on.
+
+        What waits for an action of this attempt is not held back: its result is on its way to
+        the journal, so that resuming is progress.
+        """
+        if self._cancelled and not self._in_flight.has_begun_any(handles(wanted)):
+            await asyncio.sleep(HOLD_BACK.total_seconds())
+
+    def _is_under_way(self, handle: int) -> bool:
+        if handle in self._runs:
+            return not self.ctx.is_pending_run(handle)
+        return handle in self._calls
+
+    def _deadline_of(self, deadline: timedelta) -> int:
+        # Made at the first wait, when the first step has its entry already: a deadline adds no
+        # entry before it (R29).
+        if self._deadline_handle is None:
+            timer = self.ctx.sleep(deadline, name="deadline")
+            self._deadline_handle = cast("ServerCallDurableFuture[None]", timer).handle
+        return self._deadline_handle
+
+    async def _cancel_calls(self) -> None:
+        """Cancel what is called, as the core does when the saga is cancelled (R6, R20)."""
+        with self.shield(""):
+            for future in list(self._calls.values()):
+                if not future.is_completed():
+                    await future.cancel_invocation()
+
+    async def _drain_actions(self, prefix: str) -> None:
+        if not self._running.busy(self.saga_id, prefix):
+            return
+        idle = self._running.idle(self.saga_id, prefix)
+        # Waiting here reads nothing from the server, so it has to look after the connection
+        # itself: an attempt that was given up must not go on with the rollback beside its heir.
+        gone = self.ctx.connection_gone
+        waits = [asyncio.ensure_future(event.wait()) for event in (idle, gone)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            self._running.forget(self.saga_id, idle)
+        if not idle.is_set():
+            raise DisconnectedException
+
+    # -- what the context tells ------------------------------------------------------------
+
+    async def execute(
+        self, handle: int, action: Callable[[], Any], propose: Callable[[Any], Awaitable[None]]
+    ) -> None:
+        """Run an action of this attempt, noted as running until it has ended."""
+        prefix = self._runs.get(handle, "")
+        ended = self._running.begin(self.saga_id, prefix)
+        _acting.set(prefix)
+
+        async def guarded() -> Any:
+            try:
+                return await call(
+                    action,
+                    where=f"an action of saga {self.saga_id}",
+                    threaded=runs_in_thread(action),
+                    begin=self.begin_thread,
+                )
+            except TerminalError as exc:
+                raise_carriable(exc)
+            except Exception as exc:
+                if prefix:  # In a branch of saga.gather; outside of one, nothing is beside it.
+                    await self._in_flight.hold_failure(handle)
+                raise_carriable(exc)
+
+        self._in_flight.begin(handle)
+        try:
+            await propose(guarded)
+        finally:
+            self._in_flight.end(handle)
+            ended()
+
+    def before_poll(self) -> None:
+        """The SDK is about to look for progress."""
+        self._in_flight.before_poll()
+
+    def note_run(self, handle: int) -> None:
+        """A run was created."""
+        waiter = current_waiter.get()
+        self._runs[handle] = "" if waiter is None else waiter.prefix
+
+    def note_taken(self, handle: int) -> None:
+        """A result went to whoever waited for it."""
+        self._in_flight.taken(handle)
+
+    def note_call(self, future: ServerCallDurableFuture[Any]) -> None:
+        """A call to another handler was made."""
+        self._calls[future.handle] = future
+
+    def shielded_call(
+        self, send: Callable[[str], SendHandle], serde: Serde[T], key: str | None
+    ) -> ServerCallDurableFuture[T] | None:
+        """In a rollback, make a call as send and attach; elsewhere give ``None`` (R8).
+
+        A send is not cancelled with the saga, and without an idempotency key its result would
+        be gone once the other side has finished, so it gets one.
+        """
+        shield = _shield.get()
+        if shield is None:
+            return None
+        sent = send(key or shield.next_call_key())
+        future = ShieldedCall(self.ctx, sent, len(self._shielded_calls), serde)
+        self._shielded_calls[future.handle] = future
+        return future
+
+    async def _attach_calls(self, wanted: UnresolvedFuture) -> UnresolvedFuture:
+        """Put the attached invocations in the place of shielded calls."""
+        if not self._shielded_calls:
+            return wanted
+        if isinstance(wanted, SingleUnresolvedFuture):
+            shielded = self._shielded_calls.get(wanted.handle)
+            if shielded is None:
+                return wanted
+            return SingleUnresolvedFuture(await shielded.attach())
+        return type(wanted)([await self._attach_calls(child) for child in wanted.children])

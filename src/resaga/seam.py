@@ -1,0 +1,271 @@
+"""The one seam of the SDK that resaga takes: a context whose waiting goes through resaga.
+
+The SDK offers no hook for what a saga needs. All waiting of a Restate context, the user's own
+``ctx.sleep``, calls and ``restate.select`` included, goes through its
+``create_poll_or_cancel_coroutine``; `take_seam` turns the attempt's context into a `SagaContext`,
+a subclass that overrides that method and a few beside it. No other module reaches into the SDK,
+and ``tests/server/test_seam.py`` fails loudly when a new version changes what is used here.
+
+Measured with restate-sdk 1.3.0: changing ``__class__`` keeps the very object that the handler,
+the SDK's combinators and ``restate.extensions.current_context()`` hold, and works for services,
+objects and workflows; a wrapper would be refused by the combinators.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from datetime import timedelta
+from typing import Any, Protocol, cast
+
+from restate.context import Context, SendHandle
+from restate.serde import Serde
+from restate.server_context import (
+    ServerCallDurableFuture,
+    ServerDurableFuture,
+    ServerInvocationContext,
+)
+from restate.vm import (
+    AllCompletedUnresolvedFuture,
+    FirstCompletedUnresolvedFuture,
+    SingleUnresolvedFuture,
+    UnresolvedFuture,
+    VMWrapper,
+)
+
+from resaga.action import forbid_in_action
+from resaga.errors import MisuseError
+
+__all__ = ["Hooks", "SagaContext", "ShieldedCall", "all_of", "any_of", "handles", "take_seam"]
+
+
+class Hooks(Protocol):
+    """What a `SagaContext` tells, and asks."""
+
+    async def wait(self, wanted: UnresolvedFuture) -> None:
+        """Wait until ``wanted`` is there, in the SDK's stead."""
+        ...
+
+    async def execute(
+        self, handle: int, action: Callable[[], Any], propose: Callable[[Any], Awaitable[None]]
+    ) -> None:
+        """Run an action; ``propose`` runs what it is given and journals the result."""
+        ...
+
+    def before_poll(self) -> None:
+        """The SDK is about to look for progress; raising ends its waiting."""
+        ...
+
+    def note_run(self, handle: int) -> None:
+        """A run was created."""
+        ...
+
+    def note_call(self, future: ServerCallDurableFuture[Any]) -> None:
+        """A call to another handler was made."""
+        ...
+
+    def note_taken(self, handle: int) -> None:
+        """A result went to whoever waited for it."""
+        ...
+
+    def shielded_call(
+        self, send: Callable[[str], SendHandle], serde: Serde[Any], key: str | None
+    ) -> ServerCallDurableFuture[Any] | None:
+        """Make a call as send and attach, in a rollback; elsewhere give ``None``."""
+        ...
+
+
+class SagaContext(ServerInvocationContext):
+    """The SDK's context with the seam taken."""
+
+    hooks: Hooks
+
+    @property
+    def vm(self) -> VMWrapper:
+        """The state machine; out of reach inside an action, whoever captured the context (R14).
+
+        A command written from there would stand in the journal where no replay writes it.
+        """
+        forbid_in_action("The Restate context")
+        return self._vm
+
+    @vm.setter
+    def vm(self, vm: VMWrapper) -> None:
+        self._vm = vm
+
+    # -- for the journal -------------------------------------------------------------------
+
+    async def poll(self, wanted: UnresolvedFuture) -> None:
+        """Wait as the SDK does: a cancel is raised as a `TerminalError`, once."""
+        await super().create_poll_or_cancel_coroutine(wanted)
+
+    async def wake(self) -> None:
+        """Make a `poll` that waits for the server look for progress again."""
+        await self.receive.enqueue_restate_event({"type": "restate.run_completed", "data": None})
+
+    def is_there(self, wanted: UnresolvedFuture) -> bool:
+        """Whether ``wanted`` has come, and has not been taken yet."""
+        if isinstance(wanted, SingleUnresolvedFuture):
+            return self.vm.is_completed(wanted.handle)
+        if isinstance(wanted, AllCompletedUnresolvedFuture):
+            return all(self.is_there(child) for child in wanted.children)
+        return any(self.is_there(child) for child in wanted.children)
+
+    def is_pending_run(self, handle: int) -> bool:
+        """Whether a run has no result in the journal, and has not begun in this attempt."""
+        return handle in self.run_coros_to_execute
+
+    @property
+    def connection_gone(self) -> asyncio.Event:
+        """Set when the server has given this attempt up."""
+        return self.receive._disconnected  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+    # -- for the SDK -----------------------------------------------------------------------
+
+    async def create_poll_or_cancel_coroutine(self, unresolved_future: UnresolvedFuture) -> None:
+        """Wait: through the journal."""
+        await self.hooks.wait(unresolved_future)
+
+    async def take_and_send_output(self) -> None:
+        """Send what is to be sent, once in each round of a poll."""
+        self.hooks.before_poll()
+        await cast("Any", super()).take_and_send_output()
+
+    async def must_take_notification(self, handle: int) -> Any:
+        """Take a result that is there."""
+        result = await cast("Any", super()).must_take_notification(handle)
+        self.hooks.note_taken(handle)
+        return result
+
+    async def create_run_coroutine(
+        self, handle: int, action: Any, *args: Any, **kwargs: Any
+    ) -> None:
+        """Run an action and propose its result: through the journal."""
+        propose = cast("Any", super()).create_run_coroutine
+        await self.hooks.execute(
+            handle, action, lambda guarded: propose(handle, guarded, *args, **kwargs)
+        )
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Make a run, as the SDK does."""
+        future = super().run(*args, **kwargs)
+        self.hooks.note_run(cast("ServerDurableFuture[Any]", future).handle)
+        return future
+
+    def run_typed(self, *args: Any, **kwargs: Any) -> Any:
+        """Make a run, as the SDK does."""
+        future = super().run_typed(*args, **kwargs)
+        self.hooks.note_run(cast("ServerDurableFuture[Any]", future).handle)
+        return future
+
+    def create_call_future(
+        self, handle: int, invocation_id_handle: int, serde: Serde[Any] | None = None
+    ) -> ServerCallDurableFuture[Any]:
+        """Make the future of a call, as the SDK does."""
+        future = super().create_call_future(handle, invocation_id_handle, serde)
+        self.hooks.note_call(future)
+        return future
+
+    def do_raw_call(
+        self,
+        service: str,
+        handler: str,
+        input_param: Any,
+        input_serde: Serde[Any],
+        output_serde: Serde[Any],
+        key: str | None = None,
+        send_delay: timedelta | None = None,
+        send: bool = False,  # noqa: FBT001, FBT002  # the SDK's signature
+        idempotency_key: str | None = None,
+        headers: dict[str, str] | None = None,
+        scope: str | None = None,
+        limit_key: str | None = None,
+    ) -> Any:
+        """Call or send, as the SDK does; in a rollback a call is a send and an attach (R8)."""
+
+        def as_send(idempotency_key: str) -> SendHandle:
+            return cast(
+                SendHandle,
+                super(SagaContext, self).do_raw_call(
+                    service, handler, input_param, input_serde, output_serde, key,
+                    None, True, idempotency_key, headers, scope, limit_key,
+                ),
+            )  # fmt: skip
+
+        if not send and not send_delay:
+            shielded = self.hooks.shielded_call(as_send, output_serde, idempotency_key)
+            if shielded is not None:
+                return shielded
+        return super().do_raw_call(
+            service, handler, input_param, input_serde, output_serde, key,
+            send_delay, send, idempotency_key, headers, scope, limit_key,
+        )  # fmt: skip
+
+
+class ShieldedCall(ServerCallDurableFuture[Any]):
+    """A call as send and attach, which the SDK's combinators take for a call (R8).
+
+    Attaching needs the invocation id, and the id needs a wait; until then the future goes by
+    the handle of a signal that nobody ever sends, which writes nothing into the journal.
+    """
+
+    def __init__(self, ctx: SagaContext, sent: SendHandle, number: int, serde: Serde[Any]) -> None:
+        placeholder = ctx.vm.sys_signal(f"resaga:call:{number}")
+        self._attached: int | None = None
+
+        async def result() -> Any:
+            handle = await self.attach()
+            return await ctx.create_future(handle, serde)
+
+        cast("Any", super()).__init__(ctx, placeholder, result, sent.invocation_id)
+
+    def is_completed(self) -> bool:
+        """Whether the result is there, or has been taken."""
+        return cast("Any", self).future.done() or (
+            self._attached is not None and self.context.vm.is_completed(self._attached)
+        )
+
+    async def attach(self) -> int:
+        """The handle of the result, attached to at the first wait."""
+        invocation_id = await self.invocation_id()
+        if self._attached is None:
+            self._attached = self.context.vm.attach_invocation(invocation_id)
+        return self._attached
+
+
+def take_seam(ctx: Context) -> SagaContext:
+    """Take the seam of this attempt's context; the caller sets its ``hooks``.
+
+    Raises:
+        MisuseError: The context is not the SDK's own, or a saga has taken it already.
+    """
+    if not isinstance(ctx, ServerInvocationContext) or isinstance(ctx, SagaContext):
+        raise MisuseError(
+            f"resaga needs the context that the Restate SDK made for this attempt, not "
+            f"{type(ctx).__name__}. Serve the definitions with restate.app([...]), and run a saga "
+            "inside another with run_as_step or run_nested_saga."
+        )
+    vm = ctx.vm
+    ctx.__class__ = SagaContext
+    taken = cast(SagaContext, ctx)
+    taken.vm = vm
+    return taken
+
+
+def all_of(wanted: Iterable[int]) -> UnresolvedFuture:
+    """What is there when all of these handles are."""
+    return AllCompletedUnresolvedFuture([SingleUnresolvedFuture(h) for h in wanted])
+
+
+def any_of(wanted: Iterable[UnresolvedFuture]) -> UnresolvedFuture:
+    """What is there when one of these is."""
+    return FirstCompletedUnresolvedFuture(list(wanted))
+
+
+def handles(wanted: UnresolvedFuture) -> Iterator[int]:
+    """The handles that ``wanted`` is made of."""
+    if isinstance(wanted, SingleUnresolvedFuture):
+        yield wanted.handle
+    else:
+        for child in wanted.children:
+            yield from handles(child)
