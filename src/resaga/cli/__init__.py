@@ -1,0 +1,22 @@
+"""The ``resaga`` command (extra ``cli``)."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command with the arguments of this process, and exit with its status."""
+    try:
+        # Here, and not above: without the extra there is no Typer, and one line has to say so.
+        from resaga.cli.command import app  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        if missing.name is None or missing.name.startswith("resaga"):
+            raise
+        sys.exit(
+            f"resaga: error: the command needs {missing.name}, which is not installed. "
+            "Install it with: pip install 'resaga[cli]'"
+        )
+    app()

@@ -1,0 +1,79 @@
+"""The commands of ``resaga``, as Typer sees them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from resaga import __version__
+from resaga.cli.demo.run import Interrupted, run
+from resaga.errors import ResagaError
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="resaga",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Sagas for Restate services in Python.",
+)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001  # Typer gives it by position
+    if wanted:
+        typer.echo(f"resaga {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def resaga(
+    *,
+    version: Annotated[  # its callback does the work
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version, and exit."
+        ),
+    ] = False,
+) -> None:
+    """Sagas for Restate services in Python."""
+
+
+@app.command()
+def demo(
+    *,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="Leave server and worker running afterwards, until Ctrl-C."),
+    ] = False,
+    ingress_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Where Restate takes requests. [default: a free one]"),
+    ] = None,
+    admin_port: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=65535, help="Where its admin API and UI are. [default: a free one]"
+        ),
+    ] = None,
+) -> None:
+    """Play four sagas on a real Restate server: two in peace, two with a worker killed.
+
+    Exits with 0 if the database was right after each, else with 1.
+    """
+    console = Console()
+    errors = Console(stderr=True)
+    try:
+        held = asyncio.run(
+            run(console, keep=keep, ingress_port=ingress_port, admin_port=admin_port)
+        )
+    except ResagaError as error:
+        errors.print(f"resaga: error: {error}", soft_wrap=True, highlight=False, markup=False)
+        raise typer.Exit(1) from None
+    except (Interrupted, KeyboardInterrupt):
+        errors.print("resaga: interrupted; server and worker are stopped.", highlight=False)
+        raise typer.Exit(130) from None
+    raise typer.Exit(0 if held else 1)

@@ -1,0 +1,1 @@
+"""What `resaga demo` plays: a small shop, its checkout saga, and four acts."""
