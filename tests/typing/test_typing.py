@@ -1,0 +1,103 @@
+"""What users' type checkers tell them: right code passes, and each planted mistake is reported.
+
+The files named ``accepted_*`` and ``rejected_*`` are checked here as they are by ``make types``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import NamedTuple, TypedDict
+
+import pytest
+
+import resaga
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+REJECTED = sorted(HERE.glob("rejected_*.py"))
+
+
+class Symbol(TypedDict):
+    """What pyright says about one public symbol."""
+
+    name: str
+    isTypeKnown: bool
+    isTypeAmbiguous: bool
+
+
+class Completeness(TypedDict):
+    symbols: list[Symbol]
+
+
+class Report(TypedDict):
+    typeCompleteness: Completeness
+
+
+class Planted(NamedTuple):
+    """A line that has a comment by which a checker lets it pass."""
+
+    where: str
+    mypy: str | None
+    pyright: str | None
+
+
+def check(*command: str) -> subprocess.CompletedProcess[str]:
+    # `pyright --verifytypes` asks the `python` of the PATH what is installed.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        env={**os.environ, "PATH": path, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def planted() -> list[Planted]:
+    lines: list[Planted] = []
+    for file in REJECTED:
+        for number, line in enumerate(file.read_text().splitlines(), start=1):
+            mypy = re.search(r"# type: ignore\[([\w, -]+)\]", line)
+            pyright = re.search(r"# pyright: ignore\[([\w, ]+)\]", line)
+            if "ignore" in line:
+                lines.append(
+                    Planted(f"{file.name}:{number}", mypy and mypy[1], pyright and pyright[1])
+                )
+    return lines
+
+
+@pytest.mark.parametrize("checker", ["mypy", "pyright"])
+def test_the_files_pass_and_every_comment_is_needed(checker: str) -> None:
+    result = check(checker, str(HERE))
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_a_comment_that_is_not_needed_is_an_error() -> None:
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    assert tool["mypy"]["strict"] is True
+    assert tool["mypy"].get("warn_unused_ignores", True) is True
+    assert tool["pyright"]["reportUnnecessaryTypeIgnoreComment"] == "error"
+    assert tool["pyright"]["enableTypeIgnoreComments"] is False
+
+
+def test_each_planted_mistake_is_told_to_both_checkers() -> None:
+    lines = planted()
+    assert len(lines) > 100
+    assert [line.where for line in lines if line.mypy is None or line.pyright is None] == []
+
+
+def test_no_public_type_is_unknown_to_a_type_checker() -> None:
+    result = check("pyright", "--verifytypes", "resaga", "--ignoreexternal", "--outputjson")
+    report: Report = json.loads(result.stdout)
+    symbols = {symbol["name"]: symbol for symbol in report["typeCompleteness"]["symbols"]}
+    for name in set(resaga.__all__) - {"__version__"}:
+        symbol = symbols[f"resaga.{name}"]
+        assert symbol["isTypeKnown"], name
+        assert not symbol["isTypeAmbiguous"], name
