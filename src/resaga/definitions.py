@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -31,6 +32,19 @@ Out = TypeVar("Out")
 S = TypeVar("S")
 
 
+_SERVICE_NAME = re.compile(r"([a-zA-Z]|_[a-zA-Z0-9])[a-zA-Z0-9._-]*")
+"""The names of services that Restate's discovery admits: they stand in URLs."""
+
+
+def _check_service_name(name: object) -> None:
+    check_name(name, "workflow")
+    if isinstance(name, str) and _SERVICE_NAME.fullmatch(name) is None:
+        raise MisuseError(
+            f"Restate admits no service named {name!r}: the name stands in URLs. Use letters, "
+            "digits, '.', '-' and '_', beginning with a letter."
+        )
+
+
 class SagaWorkflow(restate.Service, Generic[In_contra, Out_co, S_contra]):
     """A workflow as a Restate service with one handler, ``run``. Made by `saga_workflow`.
 
@@ -48,7 +62,7 @@ class SagaWorkflow(restate.Service, Generic[In_contra, Out_co, S_contra]):
         options: SagaOptions,
         **restate_options: Any,
     ) -> None:
-        check_name(name, "workflow")
+        _check_service_name(name)
         if runs_in_thread(fn):
             raise MisuseError(
                 f"The body of workflow {name} is not an async def: {fn!r}. It awaits steps, so it "
