@@ -14,9 +14,19 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, cast
 
+from restate.exceptions import SdkInternalBaseException
+
 from resaga.errors import ActionExit, MisuseError
 
-__all__ = ["Running", "call", "forbid_in_action", "inside_action", "is_generator", "runs_in_thread"]
+__all__ = [
+    "Running",
+    "call",
+    "forbid_in_action",
+    "inside_action",
+    "ordinary_exit",
+    "is_generator",
+    "runs_in_thread",
+]
 
 T = TypeVar("T")
 
@@ -125,15 +135,13 @@ async def call(
         if inspect.isawaitable(result):
             return await result
         return result
-    except asyncio.CancelledError as exc:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        raise ActionExit(_exit_message(where, exc)) from exc
-    except (Exception, *_LETS_PASS):
+    except Exception:
         raise
     except BaseException as exc:
-        raise ActionExit(_exit_message(where, exc)) from exc
+        exit_ = ordinary_exit(exc, where=where)
+        if exit_ is None:
+            raise
+        raise exit_ from exc
     finally:
         _inside.reset(token)
 
@@ -184,6 +192,22 @@ async def _in_thread(
     if error is not None:
         raise error
     return cast("Awaitable[T] | T", result)
+
+
+def ordinary_exit(exc: BaseException, *, where: str) -> ActionExit | None:
+    """The ordinary error that stands for an exit of the user's own making, if ``exc`` is one (R4).
+
+    That is a ``CancelledError`` that does not come from cancelling this task, after which the SDK
+    would leave the invocation hanging, and ``SystemExit`` or another `BaseException`, which would
+    take the worker down.
+    """
+    if isinstance(exc, asyncio.CancelledError):
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            return None
+    elif isinstance(exc, (Exception, *_LETS_PASS, SdkInternalBaseException)):
+        return None
+    return ActionExit(_exit_message(where, exc))
 
 
 def _exit_message(where: str, exc: BaseException) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Never, TypeVar
 
 from restate import TerminalError
 
+from resaga.action import ordinary_exit
 from resaga.attempt import Attempt
-from resaga.classify import internal_of, raise_ordinary, raise_terminal, terminal_of
+from resaga.classify import internal_of, raise_terminal, terminal_of
 from resaga.compensation import Compensation, unwind
 from resaga.errors import MisuseError, RollbackIncomplete
 from resaga.line import Line
@@ -31,10 +32,31 @@ async def drive(attempt: Attempt, body: Callable[[Line], Awaitable[Out]]) -> Out
         RollbackIncomplete: Some failed for good.
         BaseException: What is not terminal goes on, with nothing rolled back (R4).
     """
-    frame: Frame[Compensation] = Frame()
-    line = Line("", frame)
     if attempt.journal.fresh:
         attempt.tell_saga("on_saga_started")
+    try:
+        output = await _forward(attempt, body)
+    except _RolledBack as end:
+        attempt.tell_saga("on_saga_failed", end.error)
+        raise_terminal(end.error)
+    except BaseException as exc:
+        _raise_ordinary(attempt, exc)
+    attempt.tell_saga("on_saga_completed")
+    return output
+
+
+class _RolledBack(Exception):
+    """The saga has been rolled back; nobody but `drive` sees this."""
+
+    def __init__(self, error: TerminalError) -> None:
+        super().__init__()
+        self.error = error
+
+
+async def _forward(attempt: Attempt, body: Callable[[Line], Awaitable[Out]]) -> Out:
+    """Run the body, and roll back if it ends in a terminal error (R1)."""
+    frame: Frame[Compensation] = Frame()
+    line = Line("", frame)
     try:
         output = await body(line)
         _check_nothing_left(attempt, line)
@@ -42,16 +64,22 @@ async def drive(attempt: Attempt, body: Callable[[Line], Awaitable[Out]]) -> Out
     except BaseException as exc:
         terminal = terminal_of(exc, attempt.mapper)
         if terminal is None:
-            raise_ordinary(_sendable(exc))
+            raise
         error = await _roll_back(attempt, frame, terminal)
-        attempt.tell_saga("on_saga_failed", error)
-        raise_terminal(error)
-    attempt.tell_saga("on_saga_completed")
-    return output
+    else:
+        return output
+    raise _RolledBack(error)
 
 
-def _sendable(exc: BaseException) -> BaseException:
-    return exc if internal_of(exc) is not None else carriable(exc)
+def _raise_ordinary(attempt: Attempt, exc: BaseException) -> Never:
+    """Let what is not terminal go on, as something that Restate retries (R4)."""
+    internal = internal_of(exc)
+    exit_ = ordinary_exit(internal or exc, where=attempt.where("The code"))
+    if exit_ is not None:
+        raise exit_ from exc
+    if internal is not None:
+        raise internal
+    raise carriable(exc)
 
 
 async def _roll_back(
