@@ -94,7 +94,7 @@ async def test_r04_an_exit_of_a_durable_compensation_is_retried(
     async def run(step: DurableStepContext[Any]) -> str:
         return "b"
 
-    async def undo(step: DurableCompensationContext[Any, Any], data: str) -> None:
+    async def undo(step: DurableCompensationContext[Any, Any], data: str | None) -> None:
         if len(raised) < 2:
             raised.append(1)
             raise exit_()
