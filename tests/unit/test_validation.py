@@ -275,7 +275,8 @@ def test_kinds_are_named_as_in_json(value: object, kind: str, with_article: str)
     assert a_kind(value) == with_article
 
 
-@given(st.text(), st.text(min_size=8).filter(lambda text: text not in "$: invalid value"))
+# No text of ours has a section sign, so what shows one has shown the secret.
+@given(st.text(), st.text(min_size=8).map(lambda text: f"§{text}"))
 def test_r24_no_text_of_an_exception_is_shown(text: str, secret: str) -> None:
     for raw in (f"{text}{secret}", f"{secret} - at `$.{secret}`", f"Invalid value '{secret}'"):
         told = describe(msgspec.ValidationError(raw), names=())
