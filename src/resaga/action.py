@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import inspect
 import threading
 from collections.abc import Awaitable, Callable
@@ -219,7 +220,10 @@ def _exit_message(where: str, exc: BaseException) -> str:
 
 def runs_in_thread(fn: object) -> bool:
     """Whether ``fn`` is a plain function, which could block the event loop."""
-    return not inspect.iscoroutinefunction(fn)
+    if isinstance(fn, functools.partial):
+        return runs_in_thread(cast("functools.partial[object]", fn).func)
+    called = fn if inspect.isroutine(fn) else vars(type(fn)).get("__call__", fn)
+    return not inspect.iscoroutinefunction(called)
 
 
 def is_generator(fn: object) -> bool:

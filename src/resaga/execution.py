@@ -68,7 +68,7 @@ async def run_plain(
     """
     action = _Action(attempt, spec, codec, entry)
     try:
-        raw = await attempt.journal.run(spec.name, action, retry=spec.options.retry)
+        raw = await attempt.journal.run(spec.name, action.perform, retry=spec.options.retry)
     except TerminalError as exc:
         # Interrupted before it began, or retries exhausted: there is no result either way.
         _tell_unknown(attempt, entry, exc)
@@ -161,7 +161,8 @@ class _Action:
             return self._proposed[1]
         return self._codec.decode(raw)
 
-    async def __call__(self) -> bytes:
+    async def perform(self) -> bytes:
+        """Run the user's function; what came of it, as bytes for the journal."""
         spec, attempt, entry = self._spec, self._attempt, self._entry
         attempt.tell_step("on_step_started", spec.name, entry.path)
         try:

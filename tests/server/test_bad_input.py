@@ -1,0 +1,94 @@
+"""Bad input gets a 4xx, with the path to the fault; no step runs, and the next saga works (R22)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from resaga import Saga, saga_workflow
+from tests.support import Rig
+
+
+@dataclass
+class Line:
+    price: float
+
+
+@dataclass
+class Order:
+    product: str
+    quantity: int
+    lines: list[Line] = field(default_factory=list[Line])
+
+
+DEEP = b'{"product":"x","quantity":1,"lines":' + b"[" * 1_000_000 + b"]" * 1_000_000 + b"}"
+
+BAD: dict[str, tuple[bytes, str]] = {
+    "no JSON": (b"{nonsense", "invalid JSON (byte 1)"),
+    "cut off": (b'{"product":"x"', "invalid JSON (incomplete)"),
+    "not UTF-8": (b'{"product":"\xff","quantity":1}', "invalid JSON"),
+    "another type": (b"[1, 2]", "$: expected object, got array"),
+    "wrong field": (b'{"product":"x","quantity":"2"}', "$.quantity: expected int, got str"),
+    "wrong field inside": (
+        b'{"product":"x","quantity":2,"lines":[{"price":1},{"price":"x"}]}',
+        "$.lines[1].price: expected float, got str",
+    ),
+    "missing field": (b'{"product":"x"}', "$: missing required field `quantity`"),
+    "nested": (DEEP, "$.lines[0]: expected object, got array"),
+    "NaN": (b'{"product":"x","quantity":NaN}', "invalid JSON (byte"),
+    "infinite": (
+        b'{"product":"x","quantity":2,"lines":[{"price":1e999}]}',
+        "$.lines[0].price: number out of range",
+    ),
+    "null": (b"null", "$: expected object, got null"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+async def test_r22_bad_input_is_refused_before_any_step(rig: Rig, kind: str) -> None:
+    content, told = BAD[kind]
+    a = rig.step("A")
+
+    @saga_workflow(rig.name("Input"))
+    async def workflow(saga: Saga, order: Order) -> str:
+        await a(saga, order.quantity)
+        return order.product
+
+    await rig.serve(workflow)
+    error = await rig.fail(workflow, content=content)
+    assert error.status == 400
+    assert error.code == 400
+    assert told in error.message
+    assert rig.ledger.order() == []
+    assert await rig.call(workflow, {"product": "next", "quantity": 1}) == "next"
+    assert rig.ledger.order() == ["do A"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-type": "application/json"}])
+async def test_r22_a_missing_body_is_refused(rig: Rig, headers: dict[str, str]) -> None:
+    a = rig.step("A")
+
+    @saga_workflow(rig.name("Missing"))
+    async def workflow(saga: Saga, order: Order) -> None:
+        await a(saga, 1)
+
+    await rig.serve(workflow)
+    response = await rig.restate.http.post(
+        f"{rig.restate.ingress}/{workflow.name}/run", headers=headers
+    )
+    assert response.status_code == 400, response.text
+    assert rig.ledger.order() == []
+
+
+async def test_r22_a_saga_without_input_takes_no_body(rig: Rig) -> None:
+    @saga_workflow(rig.name("Void"))
+    async def workflow(saga: Saga) -> int:
+        return 1
+
+    await rig.serve(workflow)
+    assert await rig.call(workflow) == 1
+    response = await rig.restate.http.post(
+        f"{rig.restate.ingress}/{workflow.name}/run", json={"a": 1}
+    )
+    assert response.status_code == 400

@@ -1,0 +1,133 @@
+"""R13: the idempotency key of a step, the same on every attempt, and kept with its result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import restate
+from restate import TerminalError
+from restate.context import Context
+
+from resaga import (
+    CompensationContext,
+    DurableCompensationContext,
+    DurableStepContext,
+    Saga,
+    saga_step,
+    saga_workflow,
+)
+from tests.support import Invocation, Rig
+
+
+async def test_r13_keys_are_unique_and_differ_from_those_of_compensations(rig: Rig) -> None:
+    a, b = rig.steps("A", "B")
+
+    @saga_workflow(rig.name("Keys"))
+    async def workflow(saga: Saga) -> None:
+        await a(saga, 1)
+        await a(saga, 2)
+        await b(saga, 3)
+        saga.add_compensation("Extra", extra, 4)
+        raise TerminalError("no", 409)
+
+    async def extra(step: CompensationContext[Any, int], data: int) -> None:
+        rig.ledger.undo(step, data)
+
+    await rig.serve(workflow)
+    await rig.fail(workflow)
+    keys = [effect.key for effect in rig.ledger.effects()]
+    assert len(keys) == 7
+    assert len(set(keys)) == 7
+    forward = {effect.key for effect in rig.ledger.effects(kind="do")}
+    kept = {rig.ledger.payload(f"undo {name}")["forward_key"] for name in ("B",)}
+    assert kept <= forward
+
+
+async def test_r13_a_retried_attempt_has_the_same_key(rig: Rig) -> None:
+    a = rig.step("A", fails=lambda n: ValueError("a hiccup") if n < 3 else None)
+    b = rig.step("B", fails=TerminalError("no"), undo_fails=lambda n: KeyError() if n < 3 else None)
+
+    @saga_workflow(rig.name("SameKey"))
+    async def workflow(saga: Saga) -> None:
+        await a(saga, 1)
+        await b(saga, 1)
+
+    await rig.serve(workflow)
+    await rig.fail(workflow)
+    for effect, times in (("do", 3), ("undo", 1)):
+        keys = [e.key for e in rig.ledger.effects(kind=effect, name="A")]
+        assert len(keys) == times
+        assert len(set(keys)) == 1
+    undone = [e.key for e in rig.ledger.effects(kind="undo", name="B")]
+    assert len(undone) == 3
+    assert len(set(undone)) == 1
+
+
+async def _restart(rig: Rig, invocation: Invocation, after: str) -> Invocation:
+    """Restate's restart-as-new: a copy of the journal up to the entry ``after``."""
+    entries = await invocation.journal()
+    at = max(entry.index for entry in entries if entry.name == after)
+    response = await rig.restate.http.patch(
+        f"{rig.restate.admin}/invocations/{invocation.id}/restart-as-new?from={at}"
+    )
+    assert response.status_code == 200, response.text
+    return Invocation(rig.restate, response.json()["new_invocation_id"])
+
+
+async def test_r13_a_copy_of_the_invocation_undoes_with_the_key_the_action_had(rig: Rig) -> None:
+    a, b = rig.steps("A", "B")
+
+    @saga_workflow(rig.name("Copied"))
+    async def workflow(saga: Saga) -> None:
+        await a(saga, 1)
+        await b(saga, 2)
+        raise TerminalError("no", 409)
+
+    await rig.serve(workflow)
+    invocation = await rig.send(workflow)
+    await invocation.error()
+    copy = await _restart(rig, invocation, "A")
+    await copy.error()
+    done = {e.saga: e.key for e in rig.ledger.effects(kind="do", name="A")}
+    assert list(done) == [invocation.id], "the copy has the result of A in its journal"
+    kept = [e.payload for e in rig.ledger.effects(kind="undo", name="A", saga=copy.id)]
+    assert [payload["forward_key"] for payload in kept] == [done[invocation.id]]
+    of_b = {e.saga: e.key for e in rig.ledger.effects(kind="do", name="B")}
+    assert of_b[copy.id] != of_b[invocation.id], "what the copy does anew has a key of its own"
+
+
+async def test_r13_a_copy_replays_the_calls_of_durable_code(rig: Rig) -> None:
+    service = restate.Service(rig.name("Callee"))
+
+    @service.handler()
+    async def echo(ctx: Context, text: str) -> str:
+        rig.ledger.note(text)
+        return text
+
+    @saga_step("D", durable=True)
+    async def d(step: DurableStepContext) -> str:
+        return await step.ctx.service_call(echo, "do", idempotency_key=step.idempotency_key)
+
+    @d.compensate
+    async def undo(step: DurableCompensationContext[object, None], data: str | None) -> None:
+        await step.ctx.service_call(echo, "undo", idempotency_key=step.idempotency_key)
+        await step.ctx.service_call(echo, "undo, too")
+        rig.ledger.note(step.forward_idempotency_key)
+
+    a = rig.step("A")
+
+    @saga_workflow(rig.name("CopiedCalls"))
+    async def workflow(saga: Saga) -> None:
+        await a(saga, 1)
+        await d(saga)
+        raise TerminalError("no", 409)
+
+    await rig.serve(workflow, service)
+    invocation = await rig.send(workflow)
+    await invocation.error()
+    rig.ledger.clear()
+    copy = await _restart(rig, invocation, "compensate:A")
+    error = await copy.error()
+    assert (error.code, error.message) == (409, "no")
+    notes = {str(effect) for effect in rig.ledger.effects()}
+    assert notes == {f"note {invocation.id}.2"}, "no call was made again"

@@ -1,0 +1,152 @@
+"""R14: an action cannot reach the Restate context; a durable step can, and replays."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import restate
+from restate import TerminalError
+from restate.context import Context
+
+from resaga import (
+    DurableCompensationContext,
+    DurableStepContext,
+    MisuseError,
+    Saga,
+    StepContext,
+    create_saga_step,
+    saga_step,
+    saga_workflow,
+)
+from tests.support import Rig
+
+SHORT = timedelta(milliseconds=20)
+
+Misuse = Callable[[Saga, Context], Awaitable[object]]
+
+
+async def _use_ctx(saga: Saga, _: Context) -> object:
+    return saga.ctx
+
+
+async def _sleep(_: Saga, ctx: Context) -> object:
+    return await ctx.sleep(SHORT)
+
+
+async def _run(_: Saga, ctx: Context) -> object:
+    return await ctx.run_typed("inner", lambda: 1)
+
+
+async def _set(saga: Saga, _: Context) -> object:
+    return saga.add_compensation("X", lambda step, data: None, 1)
+
+
+async def _gather(saga: Saga, _: Context) -> object:
+    return await saga.gather()
+
+
+async def _pivot(saga: Saga, _: Context) -> object:
+    return saga.pivot()
+
+
+async def _savepoint(saga: Saga, _: Context) -> object:
+    async with saga.savepoint():
+        return None
+
+
+async def _step(saga: Saga, _: Context) -> object:
+    return await create_saga_step("Inner", lambda step: 1)(saga)
+
+
+@pytest.mark.parametrize(
+    "misuse", [_use_ctx, _sleep, _run, _set, _gather, _pivot, _savepoint, _step]
+)
+async def test_r14_an_action_cannot_use_restate(rig: Rig, misuse: Misuse) -> None:
+    """It is refused before anything is journaled, so that mended code goes on."""
+    refused: list[str] = []
+
+    @saga_workflow(rig.name("Inside"))
+    async def workflow(saga: Saga) -> str:
+        ctx = saga.ctx
+
+        async def action(step: StepContext) -> str:
+            if not refused:
+                try:
+                    await misuse(saga, ctx)
+                except MisuseError as error:
+                    refused.append(str(error))
+                    raise
+            return "mended"
+
+        return await create_saga_step("Outer", action)(saga)
+
+    await rig.serve(workflow)
+    invocation = await rig.send(workflow)
+    assert await invocation.result() == "mended"
+    assert await invocation.runs() == ["Outer"]
+    assert "step 'Outer' of saga" in refused[0]
+    assert "durable=True" in refused[0]
+
+
+async def test_r14_durable_code_replays_at_every_point(rig: Rig) -> None:
+    service = restate.Service(rig.name("Upper"))
+
+    @service.handler()
+    async def upper(ctx: Context, text: str) -> str:
+        await ctx.sleep(SHORT)
+        rig.ledger.note(text)
+        return text.upper()
+
+    @saga_step("D", durable=True)
+    async def d(step: DurableStepContext, text: str) -> str:
+        ctx = step.ctx
+        first = await ctx.service_call(upper, text)
+        await ctx.sleep(SHORT)
+        name, promise = ctx.awakeable(type_hint=str)
+        ctx.resolve_awakeable(name, "promise")
+        kept = await promise
+        which, _ = await restate.select(
+            slow=ctx.sleep(timedelta(seconds=30)), quick=ctx.service_call(upper, "quick")
+        )
+        ran = await ctx.run_typed("inner", lambda: "ran")
+        return f"{first} {kept} {which} {ran}"
+
+    @d.compensate
+    async def undo(step: DurableCompensationContext[object, str], data: str) -> None:
+        back = await step.ctx.service_call(upper, "back")
+        which, _ = await restate.select(
+            slow=step.ctx.sleep(timedelta(seconds=30)),
+            quick=step.ctx.service_call(upper, "quick back"),
+        )
+        both = await restate.gather(
+            step.ctx.service_call(upper, "left"), step.ctx.service_call(upper, "right")
+        )
+        sides = [await each for each in both]
+        rig.ledger.note(f"undone {data}: {back} {which} {sides}")
+
+    @saga_workflow(rig.name("Durable"))
+    async def workflow(saga: Saga, fails: bool) -> str:
+        result = await d(saga, "one")
+        if fails:
+            raise TerminalError(result, 409)
+        return result
+
+    await rig.serve(workflow, service)
+    assert await rig.call(workflow, False) == "ONE promise quick ran"
+    error = await rig.fail(workflow, True)
+    assert error.message == "ONE promise quick ran"
+    told: dict[str, Any] = {}
+    for effect in rig.ledger.effects():
+        told[str(effect)] = told.get(str(effect), 0) + 1
+    assert told.pop("note undone ONE promise quick ran: BACK quick ['LEFT', 'RIGHT']") >= 1
+    assert told == {
+        "note one": 2,
+        "note quick": 2,
+        "note back": 1,
+        "note quick back": 1,
+        "note left": 1,
+        "note right": 1,
+    }

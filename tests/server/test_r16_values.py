@@ -1,0 +1,207 @@
+"""R16: values come back as the same type, on the first attempt as on a replay."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal, TypedDict
+
+import msgspec
+import pydantic
+import pytest
+from restate import TerminalError
+
+from resaga import (
+    CompensationContext,
+    Saga,
+    StepContext,
+    StepResponse,
+    UnsupportedTypeError,
+    create_saga_step,
+    create_saga_workflow,
+    saga_workflow,
+)
+from resaga.serde import codec_for
+from tests.support import Rig
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class Card(msgspec.Struct, tag=True, rename="camel"):
+    card_number: str
+
+
+class Cash(msgspec.Struct, tag=True):
+    amount: Decimal
+
+
+class Model(pydantic.BaseModel):
+    unit_price: Decimal = pydantic.Field(alias="unitPrice")
+    when: dt.date
+
+
+class Typed(TypedDict):
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Everything:
+    at: dt.datetime
+    price: Decimal
+    id: uuid.UUID
+    colour: Colour
+    paid: Card | Cash
+    typed: Typed
+    maybe: int | None
+    kind: Literal["a", "b"]
+    tags: frozenset[str]
+    pair: tuple[int, str]
+    raw: bytes
+    took: dt.timedelta
+    notes: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+
+
+@dataclass
+class WithModel:
+    model: Model
+    others: list[Model]
+
+
+EVERYTHING = Everything(
+    at=dt.datetime(2026, 11, 24, 8, 30, tzinfo=dt.UTC),
+    price=Decimal("10.50"),
+    id=uuid.UUID(int=7),
+    colour=Colour.RED,
+    paid=Card(card_number="4242"),
+    typed={"name": "n", "size": 1},
+    maybe=None,
+    kind="b",
+    tags=frozenset({"x", "y"}),
+    pair=(1, "one"),
+    raw=b"\x00\xff",
+    took=dt.timedelta(seconds=1.5),
+    notes={"a": [1, 2]},
+)
+MODEL = Model(unitPrice=Decimal("9.99"), when=dt.date(2026, 11, 24))
+
+VALUES: dict[str, tuple[Any, Any]] = {
+    "dataclass": (Everything, EVERYTHING),
+    "struct in a union": (Card | Cash, Cash(amount=Decimal(3))),
+    "model": (Model, MODEL),
+    "models in a dataclass": (WithModel, WithModel(MODEL, [MODEL])),
+    "optional": (Everything | None, EVERYTHING),
+    "list": (list[Card], [Card(card_number="1"), Card(card_number="2")]),
+    "datetime": (dt.datetime, EVERYTHING.at),
+    "decimal": (Decimal, Decimal("0.10")),
+    "JSON": (Any, {"a": [1, 2.5, None, True, "x"]}),
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+async def test_r16_a_value_comes_back_as_it_was(rig: Rig, name: str) -> None:
+    """As input, output and data; the second attempt takes all of them from the journal."""
+    declared, value = VALUES[name]
+    seen: list[tuple[str, Any]] = []
+    attempts: list[int] = []
+
+    async def run(step: StepContext, given: Any) -> Any:
+        seen.append(("input", given))
+        return StepResponse(given, given)
+
+    run.__annotations__["return"] = StepResponse[declared, declared]
+
+    async def undo(step: CompensationContext[object, Any], data: Any) -> None:
+        seen.append(("data", data))
+
+    step = create_saga_step("S", run, undo)
+
+    async def body(saga: Saga, given: Any) -> None:
+        attempts.append(1)
+        output = await step(saga, given)
+        seen.append(("output", output))
+        if len(attempts) == 1:
+            raise ValueError("a hiccup")
+        raise TerminalError("no", 409)
+
+    body.__annotations__["given"] = declared
+    workflow = create_saga_workflow(rig.name("Values"), body)
+    await rig.serve(workflow)
+    content = codec_for(declared, where="the test").encode(value)
+    await rig.fail(workflow, content=content)
+    assert {where for where, _ in seen} == {"input", "output", "data"}
+    for where, got in seen:
+        assert got == value, where
+        assert type(got) is type(value), where
+
+
+async def test_r16_data_is_what_the_step_left_whatever_the_body_does_with_the_output(
+    rig: Rig,
+) -> None:
+    async def run(step: StepContext) -> list[int]:
+        return [1, 2]
+
+    async def undo(step: CompensationContext[object, None], data: Any) -> None:
+        rig.ledger.undo(step, data)
+
+    step = create_saga_step("S", run, undo)
+
+    @saga_workflow(rig.name("Mutated"))
+    async def workflow(saga: Saga) -> None:
+        output = await step(saga)
+        output.append(3)
+        raise TerminalError("no")
+
+    await rig.serve(workflow)
+    await rig.fail(workflow)
+    assert rig.ledger.payload("undo S") == [1, 2]
+
+
+async def test_r16_data_that_is_the_output_is_journaled_once(rig: Rig) -> None:
+    big = "x" * 1000
+
+    async def run(step: StepContext) -> StepResponse[str, str]:
+        return StepResponse(big)
+
+    step = create_saga_step("S", run)
+
+    @saga_workflow(rig.name("Once"))
+    async def workflow(saga: Saga) -> int:
+        return len(await step(saga))
+
+    await rig.serve(workflow)
+    invocation = await rig.send(workflow)
+    assert await invocation.result() == 1000
+    journaled = [e.value for e in await invocation.journal() if e.name == "S" and e.value]
+    assert all(str(value).count(big) == 1 for value in journaled)
+    assert journaled
+
+
+@dataclass
+class One:
+    a: int
+
+
+@dataclass
+class Two:
+    a: int
+
+
+class Secretive(pydantic.BaseModel):
+    password: pydantic.SecretStr
+
+
+@pytest.mark.parametrize("declared", [One | Two, Secretive, list[Secretive], Callable[[], int]])
+def test_r16_a_type_that_cannot_come_back_is_refused(declared: Any) -> None:
+    async def run(step: StepContext) -> Any:
+        return None
+
+    run.__annotations__["return"] = declared
+    with pytest.raises(UnsupportedTypeError, match="step 'S'"):
+        create_saga_step("S", run)

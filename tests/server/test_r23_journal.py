@@ -1,0 +1,78 @@
+"""R23: the journal is readable, and journals of format 1 can be replayed by every later version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from restate import TerminalError
+
+from resaga import Saga, saga_workflow
+from resaga.record import ABSENT, Failure, Record, RecordCodec
+from tests.support import Rig
+
+FORMAT_1: dict[bytes, Record] = {
+    b'{"key":"inv_1.1","output":5}': Record("inv_1.1", 5, 5, None),
+    b'{"key":"inv_1.1","output":5,"data":[1]}': Record("inv_1.1", 5, [1], None),
+    b'{"key":"inv_1.1","output":5,"data":null}': Record("inv_1.1", 5, None, None),
+    b'{"key":"inv_1.1"}': Record("inv_1.1", None, ABSENT, None),
+    b'{"key":"inv_1.1","data":[1]}': Record("inv_1.1", None, [1], None),
+    b'{"key":"inv_1.1","failure":{"message":"no","code":409}}': Record(
+        "inv_1.1", None, ABSENT, Failure("no", 409, None)
+    ),
+    b'{"key":"inv_1.1","data":[1],"failure":{"message":"no","code":409,"metadata":{"a":"b"}}}': (
+        Record("inv_1.1", None, [1], Failure("no", 409, {"a": "b"}))
+    ),
+    b'{"key":"inv_1.1","output":5,"of a later version":true}': Record("inv_1.1", 5, 5, None),
+}
+
+
+@pytest.mark.parametrize("raw", FORMAT_1)
+def test_r23_a_record_of_format_1_means_what_it_meant(raw: bytes) -> None:
+    codec = RecordCodec(int | None, list[int] | None, where="step 'S'")
+    if raw == b'{"key":"inv_1.1","output":5}' or b"later" in raw:
+        codec = RecordCodec(int | None, int | None, where="step 'S'")
+    assert codec.decode(raw) == FORMAT_1[raw]
+
+
+async def test_r23_entries_bear_the_names_of_steps(rig: Rig) -> None:
+    a, d = rig.step("Reserve"), rig.step("Pay", durable=True)
+    c = rig.step("Ship", fails=TerminalError("no", 409))
+
+    @saga_workflow(rig.name("Readable"))
+    async def workflow(saga: Saga) -> None:
+        await a(saga, 1)
+        await d(saga, 2)
+        await c(saga, 3)
+
+    await rig.serve(workflow)
+    invocation = await rig.send(workflow)
+    await invocation.error()
+    runs = await invocation.runs()
+    names = ["Reserve", "Pay", "Ship", "compensate:Ship", "compensate:Pay", "compensate:Reserve"]
+    assert [name for name in runs if name in names] == names
+
+
+async def test_r23_the_entry_of_a_step_tells_what_came_of_it(rig: Rig) -> None:
+    a = rig.step("A")
+    b = rig.step("B", fails=TerminalError("no", 409))
+
+    @saga_workflow(rig.name("Entries"))
+    async def workflow(saga: Saga) -> None:
+        await a(saga, 1)
+        await b(saga, 2)
+
+    await rig.serve(workflow)
+    invocation = await rig.send(workflow)
+    await invocation.error()
+    values = {entry.name: _json(entry.value) for entry in await invocation.journal() if entry.name}
+    assert values["A"] == {"key": f"{invocation.id}.1", "output": 1}
+    assert values["B"] == {
+        "key": f"{invocation.id}.2",
+        "failure": {"message": "no", "code": 409},
+    }
+
+
+def _json(value: Any) -> Any:
+    return msgspec.json.decode(value) if isinstance(value, (bytes, str)) and value else value

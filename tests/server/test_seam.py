@@ -1,0 +1,109 @@
+"""What `resaga.seam` assumes of the SDK. A failure here means: read seam.py before anything else.
+
+The SDK's range in pyproject.toml admits one minor version; before it admits another, all of this
+has to hold for that one, and the tests against the server have to pass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import inspect
+from typing import Any
+
+import pytest
+from restate import server_context
+from restate.server_context import (
+    ServerCallDurableFuture,
+    ServerDurableFuture,
+    ServerInvocationContext,
+)
+from restate.server_types import ReceiveChannel
+
+from resaga.seam import SagaContext
+
+LOOK = "the SDK has changed what resaga.seam overrides: compare it with the SDK's new code"
+
+OVERRIDDEN: dict[str, list[str]] = {
+    "create_poll_or_cancel_coroutine": ["self", "unresolved_future"],
+    "take_and_send_output": ["self"],
+    "must_take_notification": ["self", "handle"],
+    "create_run_coroutine": [
+        "self", "handle", "action", "serde", "max_attempts", "max_duration",
+        "initial_retry_interval", "max_retry_interval", "retry_interval_factor",
+    ],
+    "run": [
+        "self", "name", "action", "serde", "max_attempts", "max_retry_duration", "type_hint", "args",
+    ],
+    "run_typed": ["self", "name", "action", "options", "args", "kwargs"],
+    "create_call_future": ["self", "handle", "invocation_id_handle", "serde"],
+    "do_raw_call": [
+        "self", "service", "handler", "input_param", "input_serde", "output_serde", "key",
+        "send_delay", "send", "idempotency_key", "headers", "scope", "limit_key",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OVERRIDDEN)
+def test_the_sdk_has_the_method_that_is_overridden(name: str) -> None:
+    theirs: Any = getattr(ServerInvocationContext, name)
+    assert list(inspect.signature(theirs).parameters) == OVERRIDDEN[name], LOOK
+    assert name in vars(SagaContext)
+
+
+def test_all_that_the_context_does_not_inherit_is_known() -> None:
+    ours = {name for name in vars(SagaContext) if not name.startswith("_")}
+    assert ours - set(OVERRIDDEN) == {
+        "connection_gone", "is_pending_run", "is_there", "poll", "vm", "wake",
+    }, LOOK  # fmt: skip
+    theirs = vars(ServerInvocationContext)
+    for name in ours - set(OVERRIDDEN):
+        assert name not in theirs, f"{name} is now the SDK's own; {LOOK}"
+
+
+def test_the_context_has_what_is_read_of_it() -> None:
+    source = inspect.getsource(ServerInvocationContext)
+    for line in (
+        "self.vm = vm",
+        "self.receive = receive",
+        "self.run_coros_to_execute: dict[int,",
+        'raise TerminalError("cancelled", 409)',
+        "await self.take_and_send_output()",
+        "fn = self.run_coros_to_execute[do_progress_response.handle]",
+    ):
+        assert line in source, LOOK
+
+
+def test_the_class_of_a_context_can_be_changed() -> None:
+    context = object.__new__(ServerInvocationContext)
+    context.__class__ = SagaContext
+    assert isinstance(context, SagaContext)
+
+
+async def test_the_channel_tells_that_the_server_is_gone() -> None:
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    channel = ReceiveChannel(receive)
+    gone = channel._disconnected  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    assert isinstance(gone, asyncio.Event), LOOK
+    await asyncio.wait_for(gone.wait(), 10)
+    assert list(inspect.signature(channel.enqueue_restate_event).parameters) == ["what"], LOOK
+    await channel.close()
+
+
+def test_futures_go_by_a_handle() -> None:
+    assert list(inspect.signature(ServerDurableFuture.__init__).parameters) == [
+        "self", "context", "handle", "async_def",
+    ], LOOK  # fmt: skip
+    assert list(inspect.signature(ServerCallDurableFuture.__init__).parameters) == [
+        "self", "context", "result_handle", "result_async_def", "invocation_id_async_def",
+    ], LOOK  # fmt: skip
+    assert "self.task = asyncio.create_task(self.async_def())" in inspect.getsource(
+        server_context.LazyFuture
+    ), LOOK
+
+
+def test_the_range_of_the_sdk_admits_one_minor_version() -> None:
+    needs = importlib.metadata.requires("resaga") or []
+    assert "restate-sdk<1.4,>=1.3" in needs
