@@ -53,6 +53,11 @@ class Running:
     def __len__(self) -> int:
         return sum(map(len, self._prefixes.values()))
 
+    @property
+    def waiting(self) -> int:
+        """How many attempts wait for actions to end."""
+        return sum(map(len, self._waiting.values()))
+
     def begin(self, saga_id: str, prefix: str = "") -> Callable[[], None]:
         """Note that an action begins; the caller calls what it gets, once, when it has ended."""
         self._prefixes.setdefault(saga_id, []).append(prefix)

@@ -14,7 +14,7 @@ from resaga.compensation import Compensation, unwind
 from resaga.errors import MisuseError, RollbackIncomplete
 from resaga.line import Line
 from resaga.stack import Frame
-from resaga.wire import carriable, carriable_terminal
+from resaga.wire import carriable_terminal, raise_carriable
 
 __all__ = ["drive"]
 
@@ -76,10 +76,11 @@ def _raise_ordinary(attempt: Attempt, exc: BaseException) -> Never:
     internal = internal_of(exc)
     exit_ = ordinary_exit(internal or exc, where=attempt.where("The code"))
     if exit_ is not None:
-        raise exit_ from exc
+        exit_.__cause__ = exc
+        raise_carriable(exit_)
     if internal is not None:
         raise internal
-    raise carriable(exc)
+    raise_carriable(exc)
 
 
 async def _roll_back(

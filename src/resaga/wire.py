@@ -38,8 +38,11 @@ def carriable(exc: BaseException) -> BaseException:
     return exc
 
 
-def raise_carriable(exc: Exception) -> NoReturn:
-    """Raise ``exc``, or what stands for it where the SDK could not report it."""
+def raise_carriable(exc: BaseException) -> NoReturn:
+    """Raise ``exc``, or what stands for it where the SDK could not report it.
+
+    What stands for it has no context: the SDK reports that, too.
+    """
     sendable = carriable(exc)
     if sendable is exc:
         raise exc

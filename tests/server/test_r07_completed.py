@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from restate import TerminalError
+from restate import InvocationRetryPolicy, TerminalError
 
-from resaga import Retry, Saga, SagaObserver, StepEvent, saga_workflow
+from resaga import (
+    DurableCompensationContext,
+    DurableStepContext,
+    Retry,
+    Saga,
+    SagaObserver,
+    StepEvent,
+    create_saga_step_strict,
+    saga_workflow,
+)
 from tests.support import Rig
 
 
@@ -159,3 +169,64 @@ async def test_r07_a_strict_step_with_exhausted_retries_is_named_and_not_undone(
     await rig.fail(workflow)
     assert rig.ledger.order() == ["do A", "do B", "do B", "undo A"]
     assert named.failed == {"B": "unknown"}
+
+
+@pytest.mark.parametrize("strict", [False, True], ids=["hybrid", "strict"])
+async def test_r07_a_paused_action_is_not_begun_again_by_a_cancel(rig: Rig, strict: bool) -> None:
+    """Paused after its attempts ran out, then cancelled instead of resumed."""
+    quick = timedelta(milliseconds=10)
+    a = rig.step("A")
+    b = rig.step("B", strict=strict, fails=ValueError("who knows"))
+
+    @saga_workflow(
+        rig.name("PausedForward"),
+        retry_policy=InvocationRetryPolicy(
+            max_attempts=2, initial_interval=quick, max_interval=quick
+        ),
+    )
+    async def workflow(saga: Saga) -> None:
+        await a(saga, 1)
+        await b(saga, 2)
+
+    await rig.serve(workflow)
+    invocation = await rig.send(workflow)
+    await invocation.until_status("paused")
+    tried = rig.ledger.order()
+    await invocation.cancel()
+    error = await invocation.error()
+    assert (error.message, error.code) == ("cancelled", 409)
+    assert rig.ledger.order() == [*tried, *([] if strict else ["undo B"]), "undo A"]
+
+
+async def test_r07_a_durable_step_that_ends_well_in_spite_of_the_cancel_is_undone(rig: Rig) -> None:
+    async def run(step: DurableStepContext[Any]) -> str:
+        try:
+            await step.ctx.sleep(timedelta(minutes=10))
+        except TerminalError:
+            return "half"
+        return "whole"
+
+    async def undo(step: DurableCompensationContext[Any, Any], data: str) -> None:
+        told = [step.outcome, data]
+
+        async def work() -> None:
+            rig.ledger.undo(step, told)
+
+        await step.ctx.run_typed("work", work)
+
+    a = rig.step("A")
+    b = create_saga_step_strict("B", run, undo, durable=True)
+
+    @saga_workflow(rig.name("EndsWell"))
+    async def workflow(saga: Saga) -> None:
+        await a(saga, 1)
+        await b(saga)
+
+    await rig.serve(workflow)
+    invocation = await rig.send(workflow)
+    await invocation.until_entry("B", completed=True)
+    await invocation.cancel()
+    error = await invocation.error()
+    assert (error.message, error.code) == ("cancelled", 409)
+    assert rig.ledger.undone() == ["B", "A"]
+    assert rig.ledger.payload("undo B") == ["completed", "half"]

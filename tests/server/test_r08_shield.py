@@ -144,6 +144,25 @@ async def test_r08_a_durable_compensation_that_sleeps_does_not_spin(rig: Rig) ->
     assert attempts <= AT_MOST
 
 
+async def test_r08_a_durable_compensation_that_sleeps_does_not_see_a_second_cancel(
+    rig: Rig,
+) -> None:
+    gate = rig.gate()
+
+    async def undo(step: DurableCompensationContext[Any, Any], data: str) -> None:
+        await gate.hold()
+        await step.ctx.sleep(timedelta(milliseconds=200))
+
+        async def work() -> None:
+            rig.ledger.undo(step, data)
+
+        await step.ctx.run_typed("work", work)
+
+    attempts = await undone_by(rig, undo, cancel_again=gate)
+    assert rig.ledger.undone() == ["B", "A"]
+    assert attempts <= AT_MOST
+
+
 def slow_service(rig: Rig, gate: Gate) -> restate.Service:
     """A plain service that waits at a gate, in an action, and tells if it was cancelled."""
     service = restate.Service(rig.name("Slow"))

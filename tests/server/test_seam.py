@@ -33,7 +33,8 @@ OVERRIDDEN: dict[str, list[str]] = {
         "initial_retry_interval", "max_retry_interval", "retry_interval_factor",
     ],
     "run": [
-        "self", "name", "action", "serde", "max_attempts", "max_retry_duration", "type_hint", "args",
+        "self", "name", "action", "serde", "max_attempts", "max_retry_duration", "type_hint",
+        "args",
     ],
     "run_typed": ["self", "name", "action", "options", "args", "kwargs"],
     "create_call_future": ["self", "handle", "invocation_id_handle", "serde"],
@@ -85,7 +86,7 @@ async def test_the_channel_tells_that_the_server_is_gone() -> None:
         return {"type": "http.disconnect"}
 
     channel = ReceiveChannel(receive)
-    gone = channel._disconnected  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    gone = channel._disconnected  # pyright: ignore[reportPrivateUsage]
     assert isinstance(gone, asyncio.Event), LOOK
     await asyncio.wait_for(gone.wait(), 10)
     assert list(inspect.signature(channel.enqueue_restate_event).parameters) == ["what"], LOOK
