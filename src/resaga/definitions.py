@@ -68,12 +68,11 @@ class SagaWorkflow(restate.Service, Generic[In_contra, Out_co, S_contra]):
                 f"The body of workflow {name} is not an async def: {fn!r}. It awaits steps, so it "
                 "has to be one."
             )
-        self._recovers_explicitly = False
         self._made_of = (name, fn, options, restate_options)
         definition = dict(restate_options)
         policy = saga_retry_policy(definition.pop("retry_policy", None), where=f"workflow {name}")
         super().__init__(name, invocation_retry_policy=policy, **definition)
-        body = Body(fn, where=name, leading=1)
+        self._body = body = Body(fn, where=name, leading=1)
         self.run: Handler[In_contra, Out_co] = open_handler(
             self, body, options, name="run", workflow=name
         )
