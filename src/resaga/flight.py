@@ -55,6 +55,8 @@ class InFlight:
     async def hold_failure(self, handle: int) -> None:
         """Wait until no action runs but those that wait here, too."""
         self._failing.add(handle)
+        # The SDK makes a task for each action; those it has made before this one failed begin now.
+        await asyncio.sleep(0)
         if self._untaken <= self._failing:
             return
         if self._others_finished is None:
@@ -87,6 +89,9 @@ class InFlight:
                     break
         finally:
             self._finishing = None
-            event, self._others_finished = self._others_finished, None
-            if event is not None:
-                event.set()
+        # Not when the attempt ends meanwhile, as a serverless one does to have its results
+        # journaled: a failure reported now would cost them. The next attempt begins the failing
+        # action again, alone.
+        event, self._others_finished = self._others_finished, None
+        if event is not None:
+            event.set()

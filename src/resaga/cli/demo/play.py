@@ -12,16 +12,15 @@ from resaga.cli.demo.acts import ACTS, Act, Result
 from resaga.cli.demo.events import Event
 from resaga.cli.demo.screen import Screen
 from resaga.cli.demo.shop import count, money
-from resaga.cli.demo.stage import Stage
+from resaga.cli.demo.stage import Answer, Stage
 from resaga.errors import ResagaError
 
 __all__ = ["ActTimeout", "play", "watch"]
 
-LIMIT = 60.0
+LIMIT = 30.0
 """Seconds after which an act is given up: against a hang, none takes a tenth of it."""
 
 ENDS = frozenset({"saga_completed", "saga_failed"})
-STARTS = {"step_started": "", "compensation_started": "undo "}
 
 
 class ActTimeout(ResagaError):
@@ -41,7 +40,7 @@ async def play(stage: Stage, screen: Screen, acts: Iterable[Act] = ACTS) -> bool
         except TimeoutError:
             raise ActTimeout(
                 f"act {number} ({act.title}) has not ended after {LIMIT:.0f} s. What its worker "
-                f"said last: {stage.worker_log()}"
+                f"said last:\n{stage.worker_log()}"
             ) from None
         checks = act.checks(act.order, result)
         screen.database(result.before, result.after)
@@ -53,12 +52,12 @@ async def play(stage: Stage, screen: Screen, acts: Iterable[Act] = ACTS) -> bool
 
 async def watch(stage: Stage, screen: Screen) -> Never:
     """Tell what happens in sagas that others start, until cancelled."""
-    clock = _Clock()
+    clock, starts = _Clock(), _Starts()
     while True:
         event = await stage.events.get()
         if event.kind == "saga_started":
-            clock = _Clock()
-        screen.happened(clock(), event, again=False)
+            clock, starts = _Clock(), _Starts()
+        screen.happened(clock(), event, again=starts.again(event))
 
 
 class _Clock:
@@ -71,6 +70,25 @@ class _Clock:
         return time.monotonic() - self._began
 
 
+class _Starts:
+    """How often each step, and each compensation (``undo`` and the step), was started."""
+
+    def __init__(self) -> None:
+        self.counted: Counter[str] = Counter()
+
+    def again(self, event: Event) -> bool:
+        """Count it, if it is a start; return whether the same had been started before."""
+        match event.kind:
+            case "step_started":
+                what = event.step
+            case "compensation_started":
+                what = f"undo {event.step}"
+            case _:
+                return False
+        self.counted[what] += 1
+        return self.counted[what] > 1
+
+
 class _Performance:
     """One act, being played."""
 
@@ -79,7 +97,7 @@ class _Performance:
         self._screen = screen
         self._act = act
         self._clock = _Clock()
-        self._starts: Counter[str] = Counter()
+        self._starts = _Starts()
         self._kills = 0
 
     async def play(self) -> Result:
@@ -93,37 +111,47 @@ class _Performance:
             f"orders {count(order.quantity, order.product)} for {money(order.amount)}, "
             f"to {order.city}",
         )
-        async with asyncio.TaskGroup() as tasks:
-            asking = tasks.create_task(stage.order(order))
-            await self._watch()
-        answer = asking.result()
+        answer = await self._order_and_watch()
         self._screen.answered(self._clock(), answer.status, answer.text)
         return Result(
             status=answer.status,
             before=before,
             after=await stage.shop.snapshot(order.id),
-            starts=self._starts,
+            starts=self._starts.counted,
             kills=self._kills,
         )
 
+    async def _order_and_watch(self) -> Answer:
+        asking = asyncio.create_task(self._stage.order(self._act.order))
+        watching = asyncio.create_task(self._watch())
+        try:
+            # If one fails, the other would wait in vain.
+            done, _ = await asyncio.wait(
+                {asking, watching}, return_when=asyncio.FIRST_EXCEPTION
+            )
+            for task in done:
+                task.result()
+            return asking.result()
+        finally:
+            asking.cancel()
+            watching.cancel()
+            await asyncio.gather(asking, watching, return_exceptions=True)
+
     async def _watch(self) -> None:
         """Tell what happens, and kill whoever sits in the trap, until the saga ends."""
+        saga_id = ""
         while True:
             event = await self._stage.events.get()
             if event.kind == "trapped":
                 await self._kill_and_replace(event.text)
                 continue
-            self._screen.happened(self._clock(), event, again=self._count(event))
+            if event.kind == "saga_started" and not saga_id:
+                saga_id = event.saga_id
+            if event.saga_id not in {"", saga_id}:
+                continue  # Late news of an earlier act: events are told at least once.
+            self._screen.happened(self._clock(), event, again=self._starts.again(event))
             if event.kind in ENDS:
                 return
-
-    def _count(self, event: Event) -> bool:
-        """Count the start of something; return whether it had been started before."""
-        if event.kind not in STARTS:
-            return False
-        what = STARTS[event.kind] + event.step
-        self._starts[what] += 1
-        return self._starts[what] > 1
 
     async def _kill_and_replace(self, point: str) -> None:
         """Kill the worker that waits in the trap, and put another in its place."""
@@ -131,7 +159,7 @@ class _Performance:
         self._kills += 1
         pid = self._stage.worker.pid
         self._screen.killed(
-            self._clock(), pid, f"SIGKILL: the {point} is committed, Restate does not know of it"
+            self._clock(), pid, f"SIGKILL: {point} committed, not in the journal yet"
         )
         successor = await self._stage.replace_worker()
         self._screen.replaced(self._clock(), successor)

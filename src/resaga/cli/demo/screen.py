@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from resaga.cli.demo.acts import Check
@@ -17,8 +16,8 @@ from resaga.cli.demo.shop import Snapshot, money
 
 __all__ = ["Screen"]
 
-WIDEST = 100
-"""Columns that lines of text take at most: longer ones are hard to read."""
+NARROWEST, WIDEST = 60, 100
+"""Columns that lines take at least and at most: longer ones are hard to read."""
 
 WHO = 15
 """Columns for who it is that something happened to."""
@@ -48,7 +47,7 @@ class Screen:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._width = min(console.width, WIDEST)
+        self._width = max(NARROWEST, min(console.width, WIDEST))
         self._glyphs = _UNICODE if console.encoding.startswith("utf") else _ASCII
 
     def title(self, name: str, steps: Iterable[str]) -> None:
@@ -72,8 +71,7 @@ class Screen:
 
     def fact(self, name: str, value: str) -> None:
         """One thing to know, on a line that is never broken."""
-        line = Text.assemble("  ", (f"{name:<10}", "dim"), value)
-        self._console.print(line, soft_wrap=True, highlight=False)
+        self._print(Text.assemble("  ", (f"{name:<10}", "dim"), value))
 
     def act(self, number: int, of: int, title: str, story: str) -> None:
         """Begin an act."""
@@ -81,7 +79,7 @@ class Screen:
         head = f"{self._glyphs.rule * 2} Act {number} of {of}: {title} "
         rule = self._glyphs.rule * (self._width - len(head))
         self._print(Text.assemble((head, "bold"), (rule, "dim")))
-        self._print(Padding(Text(story), (0, 2)))
+        self._print(Text(textwrap.indent(textwrap.fill(story, self._width - 4), "  ")))
         self._print()
 
     def happened(self, at: float, event: Event, *, again: bool) -> None:
@@ -133,20 +131,15 @@ class Screen:
 
     def database(self, before: Snapshot, after: Snapshot) -> None:
         """What the database held, and what it holds."""
-        table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-        for head in ("", "stock", "payments", "shipments", "this order's payments"):
-            table.add_column(head)
-        for name, snapshot in (("before", before), ("after", after)):
-            rows = ", ".join(f"{'+' if p > 0 else ''}{money(p)}" for p in snapshot.payments)
-            table.add_row(
-                Text(name, "dim"),
-                f"{snapshot.free} free",
-                f"{money(snapshot.taken)} in all",
-                f"{snapshot.parcels} in all",
-                rows or "none",
-            )
+        heads = ("", "stock", "payments", "shipments", "this order's payments")
+        rows = [("before", *_cells(before)), ("after", *_cells(after))]
+        widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
         self._print()
-        self._print(Padding(table, (0, 2)))
+        for row in (heads, *rows):
+            cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+            style = "dim" if row is heads else ""
+            rest = ("   ".join(cells[1:]).rstrip(), style)
+            self._print(Text.assemble("  ", (cells[0], "dim"), "   ", rest))
 
     def checks(self, checks: Iterable[Check]) -> None:
         """What had to hold, and whether it did."""
@@ -169,19 +162,31 @@ class Screen:
         """What can be done while server and worker stay."""
         self._print()
         self._print(Text("Server and worker stay until Ctrl-C. Restate's own UI:", "bold"))
-        self._console.print(Text(f"  {ui}"), soft_wrap=True)
+        self._print(f"  {ui}")
         self._print(Text("Order something:", "bold"))
-        self._console.print(Text(f"  {curl}"), soft_wrap=True)
+        self._print(f"  {curl}")
         self._print()
 
     def _line(self, at: float, glyph: str, who: str, what: str, style: str) -> None:
-        grid = Table.grid(padding=(0, 1, 0, 0))
-        grid.add_column(justify="right", width=7, style="dim")
-        grid.add_column(width=1)
-        grid.add_column(width=WHO, no_wrap=True)
-        grid.add_column(overflow="fold")
-        grid.add_row(f"{at:.2f} s", Text(glyph, style), Text(who, style), Text(what))
-        self._print(grid)
+        time = f"{at:6.2f} s "
+        room = self._width - len(time) - 2 - WHO - 1
+        first, *others = textwrap.wrap(what, room, break_on_hyphens=False) or [""]
+        self._print(
+            Text.assemble((time, "dim"), (f"{glyph:<2}{who:<{WHO}} ", style), first)
+        )
+        for other in others:
+            self._print(Text(" " * (self._width - room) + other))
 
-    def _print(self, what: object = "") -> None:
-        self._console.print(what, width=self._width, highlight=False, markup=False)
+    def _print(self, what: Text | str = "") -> None:
+        # Broken into lines already, and URLs and commands stay whole for copying.
+        self._console.print(what, soft_wrap=True, highlight=False, markup=False)
+
+
+def _cells(snapshot: Snapshot) -> tuple[str, str, str, str]:
+    rows = ", ".join(f"{'+' if amount > 0 else ''}{money(amount)}" for amount in snapshot.payments)
+    return (
+        f"{snapshot.free} free",
+        f"{money(snapshot.taken)} in all",
+        f"{snapshot.parcels} in all",
+        rows or "none",
+    )

@@ -119,7 +119,7 @@ class Shop:
         async with self._sessions.begin() as session:
             held = await _units(session, Unit.held_by == held_by)
             await session.execute(update(Unit).where(Unit.id.in_(held)).values(held_by=None))
-        logger.info("stock: %s back on the shelf", len(held))
+        logger.info("stock: %s back on the shelf", count(len(held), "unit"))
 
     async def charge(self, order_id: str, amount: int, *, key: str) -> None:
         """Take ``amount`` cents for an order."""

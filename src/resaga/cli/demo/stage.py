@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,20 +12,22 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from resaga.cli.demo.app import Order
+from resaga.cli.demo.app import Order, Receipt
 from resaga.cli.demo.events import Event, listen
 from resaga.cli.demo.folder import VARIABLE, DemoFolder
-from resaga.cli.demo.shop import Shop
+from resaga.cli.demo.shop import Shop, money
 from resaga.cli.demo.trap import Trap
+from resaga.errors import ResagaError
 from resaga.server import RestateServer, Worker
 
-__all__ = ["Answer", "Stage", "open_stage"]
+__all__ = ["Answer", "NoAnswer", "Stage", "open_stage"]
 
 PRODUCT = "teapot"
 UNITS = 10
 
-PATIENCE = 55.0
-"""Seconds to wait for an answer: below the limit of an act, which then says what went wrong."""
+
+class NoAnswer(ResagaError):
+    """Restate did not answer a customer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +57,63 @@ class Stage:
     events: asyncio.Queue[Event]
 
     async def order(self, order: Order) -> Answer:
-        """Order something through Restate's ingress, as a customer's browser would."""
-        async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as client:
-            response = await client.post(
-                f"{self.server.ingress_url}/Checkout/run",
-                content=msgspec.json.encode(order),
-                headers={"content-type": "application/json"},
-            )
+        """Order something through Restate's ingress, as a customer's browser would.
+
+        Raises:
+            NoAnswer: There was none.
+        """
+        where = f"{self.server.ingress_url}/Checkout/run"
+        try:
+            # The answer takes as long as the saga does.
+            async with httpx.AsyncClient(timeout=None, trust_env=False) as client:
+                response = await client.post(
+                    where,
+                    content=msgspec.json.encode(order),
+                    headers={"content-type": "application/json"},
+                )
+        except httpx.HTTPError as error:
+            raise NoAnswer(
+                f"the order was not answered at {where}: {type(error).__name__}: {error}"
+            ) from error
         if response.is_success:
-            return Answer(response.status_code, response.text)
-        reason: str = response.json()["message"]
-        return Answer(response.status_code, reason)
+            receipt = msgspec.json.decode(response.content, type=Receipt)
+            units = ", ".join(map(str, receipt.units))
+            return Answer(
+                response.status_code, f"receipt, units {units} for {money(receipt.amount)}"
+            )
+        return Answer(response.status_code, _reason(response.content))
 
     async def replace_worker(self) -> int:
         """Kill the worker with SIGKILL, start another, and give its process id."""
-        await asyncio.to_thread(self.worker.kill)
-        await asyncio.to_thread(self.worker.restart)
+        await _in_thread(self.worker.kill)
+        await _in_thread(self.worker.restart)
         return self.worker.pid
 
     def worker_log(self) -> str:
         """The last lines that the workers wrote."""
         return "\n".join(self.worker.log_file.read_text().splitlines()[-15:]) or "nothing"
+
+
+def _reason(body: bytes) -> str:
+    """The message of a terminal error, as Restate's ingress gives it."""
+    try:
+        return msgspec.json.decode(body, type=_Refusal).message
+    except msgspec.MsgspecError:
+        return body.decode(errors="replace")
+
+
+class _Refusal(msgspec.Struct):
+    message: str
+
+
+async def _in_thread(work: Callable[[], object]) -> None:
+    """Do it in a thread, to its end: what else the stage does to the worker must not overlap."""
+    working = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait({working})
+        raise
 
 
 @asynccontextmanager
@@ -92,7 +130,7 @@ async def open_stage(server: RestateServer) -> AsyncGenerator[Stage]:
         )
         try:
             async with listen(folder.pipe) as events, worker:
-                await asyncio.to_thread(server.register, worker.uri)
+                await _in_thread(lambda: server.register(worker.uri))
                 yield Stage(
                     server=server, worker=worker, shop=shop, trap=Trap(folder.trap), events=events
                 )
