@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 from collections import deque
-from collections.abc import Awaitable, Coroutine, Generator, Sequence
+from collections.abc import Awaitable, Coroutine, Generator, Iterable, Sequence
 from types import CodeType
 from typing import Any, TypeVar, cast
 
@@ -25,7 +26,7 @@ from resaga.errors import BranchAbandoned, Interruption, MisuseError
 from resaga.journal import Journal, current_waiter
 from resaga.seam import any_of
 
-__all__ = ["Branch", "Scheduler"]
+__all__ = ["Branch", "Scheduler", "close"]
 
 T = TypeVar("T")
 
@@ -69,7 +70,13 @@ class Branch:
     """
 
     def __init__(
-        self, scheduler: Scheduler, group: _Group, order: int, prefix: str, line: object, where: str
+        self,
+        scheduler: Scheduler,
+        group: _Group,
+        order: int,
+        prefix: str,
+        line: object,
+        where: str,
     ) -> None:
         self.order = order
         self.prefix = prefix
@@ -143,6 +150,8 @@ class Scheduler:
             branch.wakeup = _Wakeup()
             branch.task = asyncio.create_task(self._run(branch, arm), context=context)
             self._keep(branch.task)
+            # Also when the attempt ends before the task has begun.
+            branch.task.add_done_callback(functools.partial(_close_arm, arm))
             group.branches.append(branch)
             self._ready.append((branch, True))
         if not group.done:
@@ -203,8 +212,6 @@ class Scheduler:
                 raise
         finally:
             branch.wakeup = None
-            if isinstance(arm, Coroutine):
-                arm.close()
         self._ended(branch)
 
     def _ended(self, branch: Branch) -> None:
@@ -289,6 +296,17 @@ class Scheduler:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def close(arms: Iterable[Awaitable[Any]]) -> None:
+    """Close coroutines that nobody will await."""
+    for arm in arms:
+        if isinstance(arm, Coroutine):
+            arm.close()
+
+
+def _close_arm(arm: Awaitable[Any], _: asyncio.Task[None]) -> None:
+    close([arm])
 
 
 class _Watched(Awaitable[Any]):

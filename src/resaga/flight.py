@@ -22,42 +22,52 @@ class ActionFailing(BaseException):
 
 
 class InFlight:
-    """Which actions of this attempt run, and which of them wait to fail it."""
+    """Which actions of this attempt run, and which of them wait to fail it.
 
-    def __init__(self, wake: Callable[[], Awaitable[None]]) -> None:
+    Args:
+        wake: Makes a poll look for progress again.
+        is_pending: Whether the SDK has not made a task of an action yet.
+    """
+
+    def __init__(
+        self, wake: Callable[[], Awaitable[None]], is_pending: Callable[[int], bool]
+    ) -> None:
         self._wake = wake
-        self._begun: set[int] = set()
-        self._running: set[int] = set()
+        self._is_pending = is_pending
         self._untaken: set[int] = set()
+        self._begun: set[int] = set()
         self._failing: set[int] = set()
-        self._others_finished: asyncio.Event | None = None
+        self._failed = asyncio.Event()
         self._finishing: set[int] | None = None
+        self._others_finished: asyncio.Event | None = None
+
+    def expect(self, handle: int) -> None:
+        """An action has no result in the journal; it begins when something waits for it."""
+        self._untaken.add(handle)
 
     def begin(self, handle: int) -> None:
         """An action begins."""
         self._begun.add(handle)
-        self._running.add(handle)
-        self._untaken.add(handle)
+
+    def end(self, handle: int) -> None:
+        """An action has ended, and its result or its failure is proposed."""
+        self._failing.discard(handle)
+        if not self._failing:
+            self._failed.set()
 
     def taken(self, handle: int) -> None:
         """The result of an action came back from the journal, and went to whoever waited."""
         self._untaken.discard(handle)
-
-    def end(self, handle: int) -> None:
-        """An action has ended, and its result or its failure is proposed."""
-        self._running.discard(handle)
-        self._failing.discard(handle)
 
     def has_begun_any(self, handles: Iterable[int]) -> bool:
         """Whether one of these is an action that has begun in this attempt."""
         return not self._begun.isdisjoint(handles)
 
     async def hold_failure(self, handle: int) -> None:
-        """Wait until no action runs but those that wait here, too."""
+        """Wait until no action is under way but those that wait here, too."""
         self._failing.add(handle)
-        # The SDK makes a task for each action; those it has made before this one failed begin now.
-        await asyncio.sleep(0)
-        if self._untaken <= self._failing:
+        self._failed.clear()
+        if not self._others():
             return
         if self._others_finished is None:
             self._others_finished = asyncio.Event()
@@ -78,15 +88,13 @@ class InFlight:
         What they belong to is not resumed meanwhile, so nothing new begins.
         """
         try:
-            # Results that are there and not taken yet count as completed for the core.
-            while others := self._untaken - self._failing:
+            while others := self._others():
                 self._finishing = others
                 try:
                     await poll(all_of(sorted(others)))
                 except ActionFailing:
                     continue
-                if not self._running - self._failing:
-                    break
+                break
         finally:
             self._finishing = None
         # Not when the attempt ends meanwhile, as a serverless one does to have its results
@@ -95,3 +103,13 @@ class InFlight:
         event, self._others_finished = self._others_finished, None
         if event is not None:
             event.set()
+            # And not before they have failed may anybody look for progress: it could begin
+            # another action, in an attempt that is over.
+            await self._failed.wait()
+
+    def _others(self) -> set[int]:
+        """What is under way, its result not taken yet, and does not wait to fail.
+
+        A task that was made and has not begun counts: it cannot be held back any more.
+        """
+        return {h for h in self._untaken - self._failing if not self._is_pending(h)}

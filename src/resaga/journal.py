@@ -111,11 +111,12 @@ class Journal:
         self.fresh: bool = not self.ctx.vm.is_replaying()
         self.interrupt: Interruption | None = None
         self._cancelled = False
+        self._cancelled_meanwhile = False
         self._running = running
         self._deadline = deadline
         self._deadline_handle: int | None = None
         self._runs: dict[int, str] = {}
-        self._in_flight = InFlight(self.ctx.wake)
+        self._in_flight = InFlight(self.ctx.wake, self.ctx.is_pending_run)
         self._calls: dict[int, ServerCallDurableFuture[Any]] = {}
         self._shielded_calls: dict[int, ShieldedCall] = {}
 
@@ -265,6 +266,9 @@ class Journal:
                 await self.ctx.poll(wanted)
             except ActionFailing:
                 await self._in_flight.let_others_finish(self._poll_for_others)
+                if self._cancelled_meanwhile:
+                    self._cancelled_meanwhile = False
+                    raise SagaCancelled from None
             except SuspendedException:
                 await self._hold_back(wanted)
                 raise
@@ -272,10 +276,14 @@ class Journal:
                 return
 
     async def _poll_for_others(self, wanted: UnresolvedFuture) -> None:
-        try:
-            await self.ctx.poll(wanted)
-        except TerminalError:
-            self._note_cancel()
+        """Wait as `_poll` does, but for a cancel, which is kept for the wait that goes on after."""
+        while True:
+            try:
+                await self.ctx.poll(wanted)
+            except TerminalError:
+                self._cancelled_meanwhile = True
+            else:
+                return
 
     def _note_cancel(self) -> None:
         self._cancelled = True
@@ -367,6 +375,8 @@ class Journal:
         """A run was created."""
         waiter = current_waiter.get()
         self._runs[handle] = "" if waiter is None else waiter.prefix
+        if self.ctx.is_pending_run(handle):
+            self._in_flight.expect(handle)
 
     def note_taken(self, handle: int) -> None:
         """A result went to whoever waited for it."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from typing import Any, Generic, cast, overload
 
 from restate.context import Context
@@ -12,7 +12,7 @@ from typing_extensions import TypeVar
 
 from resaga.action import forbid_in_action, runs_in_thread
 from resaga.attempt import Attempt
-from resaga.branches import Branch
+from resaga.branches import Branch, close
 from resaga.classify import raise_terminal, terminal_of
 from resaga.compensation import Compensation, unwind
 from resaga.contexts import CompensationContext
@@ -114,16 +114,19 @@ class Saga(Generic[S_co]):
 
             hold, quote = await saga.gather(reserve(saga, order), quote_shipping(saga, order))
         """
-        forbid_in_action("saga.gather")
         attempt, line = self._attempt, self._line
-        _check_branches(attempt, branches)
-        with line.one_at_a_time("gather", attempt):
-            attempt.journal.check()
-            path = line.next_path()
-            prefixes = [f"{path}.{number}." for number in range(1, len(branches) + 1)]
-            lines = map(Line, prefixes, line.frame.fork(len(branches)))
-            arms = list(zip(prefixes, lines, branches, strict=True))
-            return tuple(await attempt.scheduler.run(arms, where=attempt.where("The body")))
+        with ExitStack() as unused:
+            unused.callback(close, branches)
+            forbid_in_action("saga.gather")
+            _check_branches(attempt, branches)
+            with line.one_at_a_time("gather", attempt):
+                attempt.journal.check()
+                path = line.next_path()
+                prefixes = [f"{path}.{number}." for number in range(1, len(branches) + 1)]
+                lines = map(Line, prefixes, line.frame.fork(len(branches)))
+                arms = list(zip(prefixes, lines, branches, strict=True))
+                unused.pop_all()  # From here on the scheduler closes them.
+                return tuple(await attempt.scheduler.run(arms, where=attempt.where("The body")))
 
     def savepoint(self) -> AbstractAsyncContextManager[None, None]:
         """A scope that can be rolled back alone (R18).
@@ -242,15 +245,11 @@ class Saga(Generic[S_co]):
 
 def _check_branches(attempt: Attempt, branches: Sequence[Awaitable[Any]]) -> None:
     wrong = next((b for b in branches if isinstance(b, asyncio.Future)), None)
-    if wrong is None:
-        return
-    for branch in branches:
-        if isinstance(branch, Coroutine):
-            branch.close()
-    raise MisuseError(
-        f"{attempt.where('saga.gather')} was given {type(wrong).__name__}. It runs already, "
-        "outside of the journal's order. Give coroutines: saga.gather(step(saga, x), ...)."
-    )
+    if wrong is not None:
+        raise MisuseError(
+            f"{attempt.where('saga.gather')} was given {type(wrong).__name__}. It runs already, "
+            "outside of the journal's order. Give coroutines: saga.gather(step(saga, x), ...)."
+        )
 
 
 def check_name(name: object, what: str) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
+import restate
 from restate import TerminalError
 from restate.exceptions import RetryableError
 
 from resaga import Saga, StepContext, create_saga_step, saga_workflow, set_global_error_mapper
-from tests.support import Rig
+from tests.support import Invocation, Rig, until
 
 
 class Exotic(BaseException):
@@ -25,6 +27,11 @@ EXITS: list[Callable[[], BaseException]] = [
     lambda: RetryableError("again"),
 ]
 EXIT_IDS = ["cancelled", "system-exit", "base-exception", "retryable"]
+
+
+async def has_entry(invocation: Invocation, kind: str) -> bool:
+    """Whether the journal has an entry of this type."""
+    return any(entry.type == kind for entry in await invocation.journal())
 
 
 def everything_is_terminal(exc: Exception) -> TerminalError | None:
@@ -107,9 +114,44 @@ async def test_r04_a_group_with_the_end_of_the_attempt_is_that_end(rig: Rig) -> 
         return "done"
 
     await rig.serve(workflow)
-    assert await rig.call(workflow) == "done"
+    invocation = await rig.send(workflow)
+    assert await invocation.result() == "done"
     if rig.flavour != "normal":
         assert waited, "this flavour was to end an attempt at the sleep"
+    assert rig.ledger.order() == ["do A", "do B"]
+    # The attempt was suspended; it did not fail.
+    assert await invocation.failures() == []
+
+
+@pytest.mark.parametrize("where", ["action", "wait"])
+async def test_r04_a_broken_connection_is_never_mapped(rig: Rig, where: str) -> None:
+    """The SDK tells of it by a plain exception; an heir of this attempt goes on already."""
+    set_global_error_mapper(everything_is_terminal)
+    gate = rig.gate()
+    a = rig.step("A")
+    b = rig.step("B", gate=gate, as_terminal_error=everything_is_terminal)
+
+    @saga_workflow(rig.name("Broken"), as_terminal_error=everything_is_terminal)
+    async def workflow(saga: Saga) -> str:
+        await a(saga, 1)
+        if where == "wait":
+            _, promise = saga.ctx.awakeable(type_hint=str)
+            await restate.select(promise=promise, sleep=saga.ctx.sleep(timedelta(seconds=1)))
+        await b(saga, 2)
+        return "done"
+
+    wire = await rig.serve_on_wire(workflow)
+    invocation = await rig.send(workflow)
+    if where == "wait":
+        await until(partial(has_entry, invocation, "Sleep"), "the body waits")
+    else:
+        await gate.reached()
+    wire.cut()
+    await gate.reached(2 if where == "action" else 1)
+    await invocation.runs()
+    assert rig.ledger.order() == ["do A"]
+    gate.open()
+    assert await invocation.result() == "done"
     assert rig.ledger.order() == ["do A", "do B"]
 
 

@@ -218,6 +218,14 @@ class Invocation:
         )
         return _entries(rows)
 
+    async def failures(self) -> list[str]:
+        """What its attempts that failed have said, in order."""
+        rows = await self.server.sql(
+            "SELECT event_json FROM sys_journal_events "
+            f"WHERE id = '{self.id}' AND event_type = 'TransientError' ORDER BY appended_at"
+        )
+        return [json.loads(row["event_json"])["error_message"] for row in rows]
+
     async def runs(self) -> list[str]:
         """The names of the runs in its journal, in order."""
         return [entry.name for entry in await self.journal() if entry.type == "Run"]

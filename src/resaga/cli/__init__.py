@@ -13,10 +13,13 @@ def main() -> None:
         # Here, and not above: without the extra there is no Typer, and one line has to say so.
         from resaga.cli.command import app  # noqa: PLC0415
     except ModuleNotFoundError as missing:
-        if missing.name is None or missing.name.startswith("resaga"):
+        package = (missing.name or "resaga").partition(".")[0]
+        if package == "resaga":
             raise
         sys.exit(
-            f"resaga: error: the command needs {missing.name}, which is not installed. "
+            f"resaga: error: the command needs {package}, which is not installed. "
             "Install it with: pip install 'resaga[cli]'"
         )
+    except KeyboardInterrupt:
+        sys.exit(130)
     app()

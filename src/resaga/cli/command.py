@@ -51,13 +51,11 @@ def demo(
     ] = False,
     ingress_port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help="Where Restate takes requests. [default: a free one]"),
+        typer.Option(min=1, max=65535, help="Port of Restate's ingress; by default a free one."),
     ] = None,
     admin_port: Annotated[
         int | None,
-        typer.Option(
-            min=1, max=65535, help="Where its admin API and UI are. [default: a free one]"
-        ),
+        typer.Option(min=1, max=65535, help="Port of its admin API and UI; by default a free one."),
     ] = None,
 ) -> None:
     """Play four sagas on a real Restate server: two in peace, two with a worker killed.
@@ -73,7 +71,7 @@ def demo(
     except ResagaError as error:
         errors.print(f"resaga: error: {error}", soft_wrap=True, highlight=False, markup=False)
         raise typer.Exit(1) from None
-    except (Interrupted, KeyboardInterrupt):
+    except Interrupted as interrupted:
         errors.print("resaga: interrupted; server and worker are stopped.", highlight=False)
-        raise typer.Exit(130) from None
+        raise typer.Exit(128 + interrupted.signal) from None
     raise typer.Exit(0 if held else 1)

@@ -57,6 +57,7 @@ async def watch(stage: Stage, screen: Screen) -> Never:
         event = await stage.events.get()
         if event.kind == "saga_started":
             clock, starts = _Clock(), _Starts()
+            screen.gap()
         screen.happened(clock(), event, again=starts.again(event))
 
 
@@ -126,9 +127,7 @@ class _Performance:
         watching = asyncio.create_task(self._watch())
         try:
             # If one fails, the other would wait in vain.
-            done, _ = await asyncio.wait(
-                {asking, watching}, return_when=asyncio.FIRST_EXCEPTION
-            )
+            done, _ = await asyncio.wait({asking, watching}, return_when=asyncio.FIRST_EXCEPTION)
             for task in done:
                 task.result()
             return asking.result()

@@ -5,23 +5,33 @@ from __future__ import annotations
 import asyncio
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 from rich.console import Console
 
 from resaga.cli.demo.acts import ACTS
+from resaga.cli.demo.app import charge_payment, reserve_stock, ship_order
 from resaga.cli.demo.play import play, watch
 from resaga.cli.demo.screen import Screen
 from resaga.cli.demo.stage import Stage, open_stage
-from resaga.server import RESTATE_SERVER_VERSION, RestateServer, find_restate_server
+from resaga.server import RestateServer, find_restate_server
 
 __all__ = ["Interrupted", "run"]
 
-STEPS = ("ReserveStock", "ChargePayment", "ShipOrder")
+STEPS = (reserve_stock, charge_payment, ship_order)
 
 
 class Interrupted(Exception):
-    """Ctrl-C or SIGTERM came before the acts were over."""
+    """Ctrl-C or SIGTERM came before the acts were over.
+
+    Attributes:
+        signal: Which of them.
+    """
+
+    def __init__(self, signal: int) -> None:
+        self.signal = signal
+        super().__init__(signal)
 
 
 async def run(
@@ -43,49 +53,57 @@ async def run(
     """
     screen = Screen(console)
     stop = _on_signals()
-    screen.title("Checkout", STEPS)
+    screen.title("Checkout", [step.name for step in STEPS])
     held: bool | None = None
 
     async def show() -> None:
         nonlocal held
-        with screen.busy("looking for restate-server") as say:
-
-            def tell(message: str, /) -> None:
-                if stop.is_set():
-                    raise Interrupted  # Gives up fetching, which a thread does.
-                say(message)
-
-            binary = await asyncio.to_thread(find_restate_server, progress=tell)
+        binary = await _find_binary(screen, stop)
         server = RestateServer(binary=binary, ingress_port=ingress_port, admin_port=admin_port)
         async with server, open_stage(server) as stage:
-            screen.fact("Restate", f"{RESTATE_SERVER_VERSION}, {server.ingress_url}")
+            screen.fact("Restate", f"process {server.pid}, {server.ingress_url}")
             screen.fact("worker", f"process {stage.worker.pid}, {stage.worker.uri}")
+            screen.fact("database", f"SQLite, {stage.database}")
             held = await play(stage, screen)
             if keep:
                 screen.keep(f"{server.admin_url}/ui/", _curl(stage))
                 await watch(stage, screen)
 
     showing = asyncio.create_task(show())
-    stopping = asyncio.create_task(stop.wait())
+    stop.add_done_callback(lambda _: showing.cancel())
     try:
-        await asyncio.wait([showing, stopping], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopping.cancel()
-        showing.cancel()
-        outcome = (await asyncio.gather(showing, return_exceptions=True))[0]
-    if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
-        raise outcome
+        await showing
+    except asyncio.CancelledError:
+        if not stop.done():
+            raise
     if held is None:
-        raise Interrupted
+        raise Interrupted(stop.result())
     return held
 
 
-def _on_signals() -> asyncio.Event:
-    """An event that Ctrl-C and SIGTERM set, in place of what they do else."""
-    stop = asyncio.Event()
+async def _find_binary(screen: Screen, stop: asyncio.Future[int]) -> Path:
+    """Find restate-server, or fetch it, and show how far that is."""
+    with screen.busy("looking for restate-server") as say:
+
+        def tell(message: str, /) -> None:
+            if stop.done():
+                raise Interrupted(stop.result())  # Ends the fetching, which a thread does.
+            say(message)
+
+        return await asyncio.to_thread(find_restate_server, progress=tell)
+
+
+def _on_signals() -> asyncio.Future[int]:
+    """Will be the signal that ends the demo: Ctrl-C or SIGTERM, in place of what they do else."""
     loop = asyncio.get_running_loop()
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(signum, stop.set)
+    stop: asyncio.Future[int] = loop.create_future()
+
+    def caught(number: int) -> None:
+        if not stop.done():
+            stop.set_result(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, caught, number)
     return stop
 
 

@@ -163,17 +163,18 @@ class Screen:
         self._print()
         self._print(Text("Server and worker stay until Ctrl-C. Restate's own UI:", "bold"))
         self._print(f"  {ui}")
-        self._print(Text("Order something:", "bold"))
+        self._print(Text("Order something; an order to Atlantis is rolled back:", "bold"))
         self._print(f"  {curl}")
+
+    def gap(self) -> None:
+        """Set apart what comes next."""
         self._print()
 
     def _line(self, at: float, glyph: str, who: str, what: str, style: str) -> None:
         time = f"{at:6.2f} s "
         room = self._width - len(time) - 2 - WHO - 1
         first, *others = textwrap.wrap(what, room, break_on_hyphens=False) or [""]
-        self._print(
-            Text.assemble((time, "dim"), (f"{glyph:<2}{who:<{WHO}} ", style), first)
-        )
+        self._print(Text.assemble((time, "dim"), (f"{glyph:<2}{who:<{WHO}} ", style), first))
         for other in others:
             self._print(Text(" " * (self._width - room) + other))
 

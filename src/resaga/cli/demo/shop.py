@@ -119,7 +119,10 @@ class Shop:
         async with self._sessions.begin() as session:
             held = await _units(session, Unit.held_by == held_by)
             await session.execute(update(Unit).where(Unit.id.in_(held)).values(held_by=None))
-        logger.info("stock: %s back on the shelf", count(len(held), "unit"))
+        if held:
+            logger.info("stock: %s back on the shelf", count(len(held), "unit"))
+        else:
+            logger.info("stock: nothing was held, nothing to put back")
 
     async def charge(self, order_id: str, amount: int, *, key: str) -> None:
         """Take ``amount`` cents for an order."""

@@ -45,6 +45,7 @@ class Stage:
     Attributes:
         server: The Restate server.
         worker: The worker that serves the checkout saga.
+        database: Where the shop's database is.
         shop: The shop's database, for looking into it.
         trap: The trap that a worker can be made to step into.
         events: What the workers tell.
@@ -52,6 +53,7 @@ class Stage:
 
     server: RestateServer
     worker: Worker
+    database: Path
     shop: Shop
     trap: Trap
     events: asyncio.Queue[Event]
@@ -64,8 +66,9 @@ class Stage:
         """
         where = f"{self.server.ingress_url}/Checkout/run"
         try:
-            # The answer takes as long as the saga does.
-            async with httpx.AsyncClient(timeout=None, trust_env=False) as client:
+            # The answer takes as long as the saga does, and how long that may be an act knows.
+            forever = httpx.Timeout(None)
+            async with httpx.AsyncClient(timeout=forever, trust_env=False) as client:
                 response = await client.post(
                     where,
                     content=msgspec.json.encode(order),
@@ -132,7 +135,12 @@ async def open_stage(server: RestateServer) -> AsyncGenerator[Stage]:
             async with listen(folder.pipe) as events, worker:
                 await _in_thread(lambda: server.register(worker.uri))
                 yield Stage(
-                    server=server, worker=worker, shop=shop, trap=Trap(folder.trap), events=events
+                    server=server,
+                    worker=worker,
+                    database=folder.database,
+                    shop=shop,
+                    trap=Trap(folder.trap),
+                    events=events,
                 )
         finally:
             await shop.close()
