@@ -131,6 +131,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         old="    if isinstance(exc, BaseExceptionGroup):\n",
         new="    if isinstance(exc, BaseExceptionGroup) and not exc:\n",
         tests=("test_r04_passes.py::test_r04_a_group_with_the_end_of_the_attempt_is_that_end",),
+        flavour="replay",
     ),
     Mutation(
         rule="R5",

@@ -180,8 +180,11 @@ class _Action:
             )
             return self._failed(failure, ABSENT, terminal)
         if response.failure is not None:
-            error = TerminalError(response.failure.message, response.failure.code)
-            return self._failed(response.failure, response.compensation_data, error)
+            error = carriable_terminal(
+                TerminalError(response.failure.message, response.failure.code)
+            )
+            failure = Failure(message=error.message, code=error.status_code, metadata=None)
+            return self._failed(failure, response.compensation_data, error)
         return self._completed(response)
 
     async def _call(self) -> object:

@@ -24,7 +24,7 @@ from resaga.journal import Journal
 from resaga.line import Line
 from resaga.observe import SagaObserver
 from resaga.policy import DEFAULT_MAX_RESULT_SIZE
-from resaga.rollback import drive
+from resaga.rollback import drive, raise_reportable
 from resaga.saga import Saga
 from resaga.serde import Codec, codec_for
 from resaga.services import Provider, SagaRequest, open_services
@@ -227,24 +227,28 @@ async def _attempt(
         key=journal.ctx.invocation.key or None,
     )
     where = f"saga {workflow} ({journal.saga_id})"
-    async with open_services(
-        options.services_from, options.services, request, fresh=journal.fresh, where=where
-    ) as services:
-        attempt = Attempt(
-            journal=journal,
-            workflow=workflow,
-            services=services,
-            mapper=options.as_terminal_error,
-            observers=options.observers,
-            max_result_size=options.max_result_size,
-            scheduler=Scheduler(journal, options.as_terminal_error),
-        )
+    try:
+        async with open_services(
+            options.services_from, options.services, request, fresh=journal.fresh, where=where
+        ) as services:
+            attempt = Attempt(
+                journal=journal,
+                workflow=workflow,
+                services=services,
+                mapper=options.as_terminal_error,
+                observers=options.observers,
+                max_result_size=options.max_result_size,
+                scheduler=Scheduler(journal, options.as_terminal_error),
+            )
 
-        async def run(line: Line) -> Any:
-            saga = Saga(attempt, line)
-            return await (body.fn(saga, value) if body.takes_input else body.fn(saga))
+            async def run(line: Line) -> Any:
+                saga = Saga(attempt, line)
+                return await (body.fn(saga, value) if body.takes_input else body.fn(saga))
 
-        return await drive(attempt, run)
+            return await drive(attempt, run)
+    except BaseException as exc:
+        # What a provider raises comes by here, too.
+        raise_reportable(exc, where=f"The services or the code of {where}")
 
 
 def _decode(journal: Journal, raw: bytes, body: Body[Any, Any]) -> Any:

@@ -117,7 +117,7 @@ class Journal:
         self._deadline_handle: int | None = None
         self._runs: dict[int, str] = {}
         self._in_flight = InFlight(self.ctx.wake, self.ctx.is_pending_run)
-        self._calls: dict[int, ServerCallDurableFuture[Any]] = {}
+        self._calls: dict[int, tuple[str, ServerCallDurableFuture[Any]]] = {}
         self._shielded_calls: dict[int, ShieldedCall] = {}
 
     # -- what the rest of resaga uses ------------------------------------------------------
@@ -171,18 +171,22 @@ class Journal:
         That is each action that runs in this process, one left over from an earlier attempt
         included, and once interrupted also each remote call, which is cancelled by then.
         """
-        waiter = current_waiter.get()
-        if waiter is None:
-            await self._drain_actions("")
-        else:
+        waiter, prefix = current_waiter.get(), _line()
+        if waiter is not None:
             waiter.draining = True
-            try:
-                await self._drain_actions(waiter.prefix)
-            finally:
+        try:
+            await self._drain_actions(prefix)
+        finally:
+            if waiter is not None:
                 waiter.draining = False
         if self.interrupt is not None:
-            # Asked of the future: the core forgets a result as soon as it has been taken.
-            open_calls = [h for h, call in self._calls.items() if not call.is_completed()]
+            # Of this line only: what another branch waits for is taken by it, and a result that
+            # is taken never counts as completed for the core again. So the future is asked.
+            open_calls = [
+                handle
+                for handle, (line, call) in self._calls.items()
+                if line.startswith(prefix) and not call.is_completed()
+            ]
             if open_calls:
                 with self.shield(""):
                     await self.wait(all_of(open_calls))
@@ -314,7 +318,7 @@ class Journal:
     async def _cancel_calls(self) -> None:
         """Cancel what is called, as the core does when the saga is cancelled (R6, R20)."""
         with self.shield(""):
-            for future in list(self._calls.values()):
+            for _, future in list(self._calls.values()):
                 if not future.is_completed():
                     await future.cancel_invocation()
 
@@ -373,8 +377,7 @@ class Journal:
 
     def note_run(self, handle: int) -> None:
         """A run was created."""
-        waiter = current_waiter.get()
-        self._runs[handle] = "" if waiter is None else waiter.prefix
+        self._runs[handle] = _line()
         if self.ctx.is_pending_run(handle):
             self._in_flight.expect(handle)
 
@@ -384,7 +387,7 @@ class Journal:
 
     def note_call(self, future: ServerCallDurableFuture[Any]) -> None:
         """A call to another handler was made."""
-        self._calls[future.handle] = future
+        self._calls[future.handle] = (_line(), future)
 
     def shielded_call(
         self, send: Callable[[str], SendHandle], serde: Serde[T], key: str | None
@@ -412,3 +415,9 @@ class Journal:
                 return wanted
             return SingleUnresolvedFuture(await shielded.attach())
         return type(wanted)([await self._attach_calls(child) for child in wanted.children])
+
+
+def _line() -> str:
+    """The prefix of the line of execution that this runs in."""
+    waiter = current_waiter.get()
+    return "" if waiter is None else waiter.prefix

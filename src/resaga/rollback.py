@@ -16,7 +16,7 @@ from resaga.line import Line
 from resaga.stack import Frame
 from resaga.wire import carriable_terminal, raise_carriable
 
-__all__ = ["drive"]
+__all__ = ["drive", "raise_reportable"]
 
 Out = TypeVar("Out")
 
@@ -40,7 +40,7 @@ async def drive(attempt: Attempt, body: Callable[[Line], Awaitable[Out]]) -> Out
         attempt.tell_saga("on_saga_failed", end.error)
         raise_terminal(end.error)
     except BaseException as exc:
-        _raise_ordinary(attempt, exc)
+        raise_reportable(exc, where=attempt.where("The code"))
     attempt.tell_saga("on_saga_completed")
     return output
 
@@ -71,10 +71,15 @@ async def _forward(attempt: Attempt, body: Callable[[Line], Awaitable[Out]]) -> 
     raise _RolledBack(error)
 
 
-def _raise_ordinary(attempt: Attempt, exc: BaseException) -> Never:
-    """Let what is not terminal go on, as something that Restate retries (R4)."""
+def raise_reportable(exc: BaseException, *, where: str) -> Never:
+    """Raise what leaves a saga as something that the SDK can report, and Restate retries (R4).
+
+    Args:
+        exc: What is raised; a terminal error stays one.
+        where: The saga, for the message of what stands for an exit.
+    """
     internal = internal_of(exc)
-    exit_ = ordinary_exit(internal or exc, where=attempt.where("The code"))
+    exit_ = ordinary_exit(internal or exc, where=where)
     if exit_ is not None:
         exit_.__cause__ = exc
         raise_carriable(exit_)

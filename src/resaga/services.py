@@ -71,8 +71,8 @@ async def open_services(
     if provider is None:
         yield shared
         return
-    scope = provider(request)
     try:
+        scope = provider(request)
         services = await scope.__aenter__()
     except Exception as exc:
         if fresh or internal_of(exc) is not None:

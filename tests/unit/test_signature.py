@@ -50,10 +50,12 @@ async def injected(
     return order
 
 
-async def hidden(step: StepContext, order: Order) -> Decimal: ...
+async def hidden(step: StepContext, order: Order) -> Decimal:
+    raise NotImplementedError
 
 
-async def hidden_input(step: StepContext, order: Decimal) -> Order: ...
+async def hidden_input(step: StepContext, order: Decimal) -> Order:
+    raise NotImplementedError
 
 
 def eventually(step: StepContext) -> Awaitable[Order]:
