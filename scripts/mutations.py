@@ -130,7 +130,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         file="classify.py",
         old="    if isinstance(exc, BaseExceptionGroup):\n",
         new="    if isinstance(exc, BaseExceptionGroup) and not exc:\n",
-        tests=("test_r04_passes.py::test_r04_a_group_with_the_end_of_the_attempt_is_that_end",),
+        tests=(
+            "test_gaps.py::test_r04_what_leaves_the_saga_is_the_attempts_end_and_not_its_group",
+        ),
         flavour="replay",
     ),
     Mutation(
@@ -385,7 +387,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         file="record.py",
         old="                fault = self._output.fault(output, record.output)\n",
         new="                fault = None\n",
-        tests=("test_r15_results.py::test_r15_what_does_not_read_back_as_its_type_fails_the_step",),
+        tests=("test_gaps.py::test_r15_what_reads_back_as_something_else_fails_the_step_once",),
     ),
     Mutation(
         rule="R16",
@@ -462,7 +464,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         file="stack.py",
         old="        self._epoch += 1\n",
         new="",
-        tests=("test_r18_savepoint.py::test_r19_a_pivot_drops_what_was_registered_before",),
+        tests=("test_gaps.py::test_r19_a_savepoint_with_a_pivot_in_it_undoes_what_came_later",),
     ),
     Mutation(
         rule="R19",
@@ -474,10 +476,12 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         rule="R20",
-        what="the deadline interrupts a rollback",
+        what="the deadline cuts a compensation short",
         file="journal.py",
-        old="            return await self.progress(wanted, forward=not shielded)\n",
-        new="            return await self.progress(wanted, forward=True)\n",
+        old="            while not await self._progress(wanted, shielded=True):\n"
+        "                pass\n            return\n",
+        new="            if not await self._progress(wanted, shielded=False):\n"
+        "                raise self.interrupt or TimeoutError\n            return\n",
         tests=("test_r20_deadline.py::test_r20_it_does_not_matter_during_a_rollback",),
     ),
     Mutation(

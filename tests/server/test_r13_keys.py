@@ -54,10 +54,9 @@ async def test_r13_a_retried_attempt_has_the_same_key(rig: Rig) -> None:
 
     await rig.serve(workflow)
     await rig.fail(workflow)
-    for effect, times in (("do", 3), ("undo", 1)):
-        keys = [e.key for e in rig.ledger.effects(kind=effect, name="A")]
-        assert len(keys) == times
-        assert len(set(keys)) == 1
+    done = [e.key for e in rig.ledger.effects(kind="do", name="A")]
+    assert len(done) == 3
+    assert len(set(done)) == 1
     undone = [e.key for e in rig.ledger.effects(kind="undo", name="B")]
     assert len(undone) == 3
     assert len(set(undone)) == 1

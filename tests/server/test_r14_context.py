@@ -33,23 +33,31 @@ async def _use_ctx(saga: Saga, _: Context) -> object:
 
 
 async def _sleep(_: Saga, ctx: Context) -> object:
-    return await ctx.sleep(SHORT)
+    await ctx.sleep(SHORT)
+    return None
 
 
 async def _run(_: Saga, ctx: Context) -> object:
-    return await ctx.run_typed("inner", lambda: 1)
+    return await ctx.run_typed("inner", _one)
+
+
+def _one() -> int:
+    return 1
 
 
 async def _set(saga: Saga, _: Context) -> object:
-    return saga.add_compensation("X", lambda step, data: None, 1)
+    saga.add_compensation("X", lambda step, data: None, 1)
+    return None
 
 
 async def _gather(saga: Saga, _: Context) -> object:
-    return await saga.gather()
+    await saga.gather()
+    return None
 
 
 async def _pivot(saga: Saga, _: Context) -> object:
-    return saga.pivot()
+    saga.pivot()
+    return None
 
 
 async def _savepoint(saga: Saga, _: Context) -> object:
@@ -58,7 +66,10 @@ async def _savepoint(saga: Saga, _: Context) -> object:
 
 
 async def _step(saga: Saga, _: Context) -> object:
-    return await create_saga_step("Inner", lambda step: 1)(saga)
+    async def run(step: StepContext) -> int:
+        return 1
+
+    return await create_saga_step("Inner", run)(saga)
 
 
 @pytest.mark.parametrize(

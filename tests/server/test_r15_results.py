@@ -13,6 +13,7 @@ from resaga import (
     CompensationContext,
     MisuseError,
     Saga,
+    SagaStep,
     StepContext,
     StepResponse,
     create_saga_step,
@@ -62,7 +63,9 @@ async def test_r15_what_cannot_be_journaled_fails_the_step_once(
     async def undo(step: CompensationContext[object, int], data: Any) -> None:
         rig.ledger.undo(step, [data, step.has_data, step.outcome])
 
-    make = create_saga_step_strict if strict else create_saga_step
+    make: Callable[..., SagaStep[int, Any]] = (
+        create_saga_step_strict if strict else create_saga_step
+    )
     bad = make("Bad", run, undo)
     before = rig.step("Before")
 
@@ -143,9 +146,10 @@ async def test_r15_a_message_too_long_for_the_journal_is_cut(rig: Rig) -> None:
 async def test_r15_a_name_that_never_resolves_is_told_with_its_mend(rig: Rig) -> None:
     told: list[str] = []
 
-    async def run(step: StepContext) -> Nowhere:  # type: ignore[name-defined]  # noqa: F821  # pyright: ignore[reportUndefinedVariable]
-        return None
+    async def run(step: StepContext) -> None:
+        """Never runs."""
 
+    run.__annotations__["return"] = "Nowhere"
     bad = create_saga_step("Bad", run)
 
     @saga_workflow(rig.name("Nowhere"))

@@ -115,7 +115,8 @@ async def test_r16_a_value_comes_back_as_it_was(rig: Rig, name: str) -> None:
         seen.append(("input", given))
         return StepResponse(given, given)
 
-    run.__annotations__["return"] = StepResponse[declared, declared]
+    response: Any = StepResponse
+    run.__annotations__["return"] = response[declared, declared]
 
     async def undo(step: CompensationContext[object, Any], data: Any) -> None:
         seen.append(("data", data))

@@ -17,6 +17,7 @@ from resaga import (
     DurableCompensationContext,
     DurableStepContext,
     Saga,
+    SagaStep,
     StepContext,
     create_saga_step,
     saga_workflow,
@@ -58,8 +59,11 @@ class Saboteur:
         self.starts: Counter[str] = Counter()
         self.echo = restate.Service(rig.name("Echo"))
         self.say = self.echo.handler()(echo)
-        self.plain = create_saga_step("Plain", self._run, self._undo)
-        self.durable = create_saga_step("Durable", self._run_long, self._undo_long, durable=True)
+        make: Any = create_saga_step
+        self.plain: SagaStep[str, str] = make("Plain", self._run, self._undo)
+        self.durable: SagaStep[str, str] = make(
+            "Durable", self._run_long, self._undo_long, durable=True
+        )
 
     async def _run(self, step: StepContext, told: str) -> str:
         self.starts[step.idempotency_key] += 1

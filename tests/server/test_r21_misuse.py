@@ -115,7 +115,7 @@ DEFINITIONS: dict[str, tuple[Callable[[], object], str]] = {
         "explicit_recovery",
     ),
     "two kinds of services": (
-        lambda: make_workflow("W", body, services=1, services_from=lambda request: request),
+        lambda: make_workflow("W", body, services=1, services_from=plain_body),
         "services_from=",
     ),
     "no deadline": (lambda: make_workflow("W", body, deadline=timedelta(0)), "above zero"),
@@ -226,7 +226,7 @@ async def test_r21_a_saga_is_paused_and_never_killed(rig: Rig) -> None:
 def test_r21_a_handler_is_not_called_as_a_function() -> None:
     workflow = create_saga_workflow("W", body)
     with pytest.raises(MisuseError, match="run_as_step"):
-        workflow.run(object(), 1)
+        asyncio.run(workflow.run(object(), 1))
 
 
 def test_r21_a_saga_needs_the_context_of_the_sdk() -> None:

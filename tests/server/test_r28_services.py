@@ -277,7 +277,7 @@ async def test_r28_input_that_no_longer_decodes_is_an_ordinary_error(rig: Rig) -
             self.asked += 1
             return self._codec.decode(b'"x"' if self.asked in (2, 3) else raw)
 
-    body: Any = workflow._body  # pyright: ignore[reportPrivateUsage]
+    body: Any = workflow._body
     body.input = once = Once(body.input)
     await rig.serve(workflow)
     assert await rig.call(workflow, 7) == 7

@@ -137,6 +137,9 @@ class RestateServer(Lifecycle):
             raise StartFailed("this RestateServer runs already; `restart` starts it again")
         binary = self._binary or find_restate_server(progress=self._report)
         scratch = Path(tempfile.mkdtemp(prefix="resaga-restate-"))
+        # The server leaves folders in its TMPDIR at every run; here they go with the scratch.
+        self._temporary = scratch / "tmp"
+        self._temporary.mkdir()
         self.data_dir = (self._data_dir or scratch / "data").absolute()
         self.log_file = (self._log_file or scratch / "restate-server.log").absolute()
         self._command = [str(binary), "--no-logo", "--base-dir", str(self.data_dir)]
@@ -251,6 +254,7 @@ class RestateServer(Lifecycle):
             **QUIET,
             "RESTATE_LISTEN_MODE": "tcp",
             "RESTATE_LOG_DISABLE_ANSI_CODES": "true",
+            "TMPDIR": str(self._temporary),
             # The default is the host's name, but data may move to another host.
             "RESTATE_NODE_NAME": "resaga",
         }
