@@ -25,8 +25,8 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 SOURCES := $(wildcard src tests scripts examples)
 # Passed on to the program that the target runs: make unit ARGS="-k stack", make demo ARGS=--keep
 ARGS ?=
-# Tests run side by side: a number, or auto for one per core.
-JOBS ?= auto
+# Tests run side by side; they wait more than they compute, so more than there are cores.
+JOBS ?= 4
 
 .PHONY: help
 help: ## Show this list

@@ -90,7 +90,7 @@ def main() -> int:
     if misplaced:
         print("\n".join(misplaced), file=sys.stderr)
         return 1
-    with tempfile.TemporaryDirectory(prefix="resaga-mutate-") as folder:
+    with tempfile.TemporaryDirectory(prefix="mutate-") as folder:
         copies = [_copy(Path(folder, str(number))) for number in range(options.jobs)]
         return _mutate(copies, chosen, unsound=_unsound(copies[0], chosen))
 

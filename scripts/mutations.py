@@ -420,7 +420,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         rule="R17",
-        what="values come back in the order in which branches end",
+        what="values do not come back in the order of the arguments",
         file="branches.py",
         old="        return [branch.result for branch in group.branches]\n",
         new="        return [branch.result for branch in reversed(group.branches)]\n",
@@ -620,7 +620,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         file="branches.py",
         old="            task.cancel()\n        await asyncio.gather(*tasks,",
         new="            task.done()\n        await asyncio.gather(*tasks[:0],",
-        tests=("test_r26_nothing_left.py::test_r26_nothing_is_left",),
+        tests=("test_gaps.py::test_r26_branches_end_with_their_attempt",),
     ),
     Mutation(
         rule="R27",
@@ -644,7 +644,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         file="services.py",
         old="        if fresh or internal_of(exc) is not None:\n",
         new="        if fresh or isinstance(exc, Exception):\n",
-        tests=("test_r28_services.py::test_r28_later_it_is_an_ordinary_error",),
+        tests=("test_gaps.py::test_r28_what_is_told_of_a_provider_that_fails_later_names_it",),
     ),
     Mutation(
         rule="R28",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
+import pydantic
 import pytest
 
-from resaga import Saga, saga_workflow
+from resaga import Saga, create_saga_workflow, saga_workflow
+from resaga.serde import codec_for
 from tests.support import Rig
 
 
@@ -63,6 +66,93 @@ async def test_r22_bad_input_is_refused_before_any_step(rig: Rig, kind: str) -> 
     assert rig.ledger.order() == []
     assert await rig.call(workflow, {"product": "next", "quantity": 1}) == "next"
     assert rig.ledger.order() == ["do A"]
+
+
+class Node(pydantic.BaseModel):
+    child: Node | None = None
+    size: float = 0
+
+
+@dataclass
+class Tree:
+    child: Tree | None = None
+
+
+# Types in which the nesting itself is allowed: it is its depth that is refused.
+LOOSE: dict[str, tuple[Any, bytes, str]] = {
+    "deep array": (Any, b"[" * 500_000 + b"]" * 500_000, "$: nested too deeply"),
+    "deep object": (
+        dict[str, Any],
+        b'{"child":' * 100_000 + b"null" + b"}" * 100_000,
+        "$: nested too deeply",
+    ),
+    "deep dataclass": (
+        Tree,
+        b'{"child":' * 100_000 + b"null" + b"}" * 100_000,
+        "$: nested too deeply",
+    ),
+    "deep model": (
+        Node,
+        b'{"child":' * 100_000 + b"null" + b"}" * 100_000,
+        "$: nested too deeply",
+    ),
+    "infinite in a model": (Node, b'{"child":{"size":1e999}}', "$[...][...]: number out of range"),
+    "wrong in a model": (
+        Node,
+        b'{"child":{"size":"s3cr3t"}}',
+        "$.child.size: expected float, got str",
+    ),
+    "infinite in anything": (Any, b'{"s3cr3t":1e999}', "$[...]: number out of range"),
+    "NaN in anything": (Any, b"[NaN]", "invalid JSON (byte 1)"),
+    "a lone surrogate": (str, b'"\\ud800"', "invalid JSON"),
+    "two values": (Any, b"1 2", "invalid JSON"),
+    "UTF-16": (Any, '"x"'.encode("utf-16"), "invalid JSON"),
+    "a key": (dict[int, int], b'{"s3cr3t":1}', "expected int, got str as a key"),
+}
+
+
+@pytest.mark.parametrize("kind", LOOSE)
+async def test_r22_bad_input_of_loose_types_is_refused(rig: Rig, kind: str) -> None:
+    declared, content, told = LOOSE[kind]
+    a = rig.step("A")
+
+    async def body(saga: Saga, value: Any) -> None:
+        await a(saga, 1)
+
+    body.__annotations__["value"] = declared
+    workflow = create_saga_workflow(rig.name("Loose"), body)
+    await rig.serve(workflow)
+    error = await rig.fail(workflow, content=content)
+    assert (error.status, error.code) == (400, 400)
+    assert told in error.message
+    assert "s3cr3t" not in error.message
+    assert rig.ledger.order() == []
+    await rig.call(workflow, content=codec_for(declared, where="here").encode(GOOD[declared]))
+    assert rig.ledger.order() == ["do A"]
+
+
+GOOD: dict[Any, Any] = {
+    Any: [1],
+    dict[str, Any]: {"a": 1},
+    Tree: Tree(Tree()),
+    Node: Node(child=Node()),
+    str: "x",
+    dict[int, int]: {1: 1},
+}
+
+
+async def test_r22_a_saga_whose_input_is_bad_is_over_at_once(rig: Rig) -> None:
+    """It is not retried: the same bytes would never fit."""
+
+    @saga_workflow(rig.name("Once"))
+    async def workflow(saga: Saga, order: Order) -> None:
+        """Never runs."""
+
+    await rig.serve(workflow)
+    invocation = await rig.send(workflow, {"product": "x"})
+    assert (await invocation.error()).code == 400
+    assert await invocation.failures() == []
+    assert [entry.type for entry in await invocation.journal()] == ["Input", "Output"]
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-type": "application/json"}])

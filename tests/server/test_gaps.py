@@ -19,7 +19,7 @@ from resaga import (
     create_saga_step,
     saga_workflow,
 )
-from tests.support import Rig
+from tests.support import Rig, until
 
 
 async def test_r04_what_leaves_the_saga_is_the_attempts_end_and_not_its_group(rig: Rig) -> None:
@@ -112,3 +112,70 @@ async def test_r19_a_savepoint_with_a_pivot_in_it_undoes_what_came_later(rig: Ri
     await rig.serve(workflow)
     assert await rig.call(workflow) == "went on"
     assert rig.ledger.order() == ["do A", "do B", "do C", "undo C"]
+
+
+async def test_r26_branches_end_with_their_attempt(rig: Rig) -> None:
+    """Left to the garbage collector, they would clean up when what they use is closed."""
+    flaky = rig.step("F", fails=lambda n: ValueError("a hiccup") if n < 3 else None)
+    attempts: list[list[str]] = []
+
+    @contextlib.asynccontextmanager
+    async def scope(request: SagaRequest[Any]) -> AsyncGenerator[list[str]]:
+        told: list[str] = []
+        attempts.append(told)
+        try:
+            yield told
+        finally:
+            told.append("scope left")
+
+    @saga_workflow(rig.name("BranchesEnd"), services_from=scope)
+    async def workflow(saga: Saga[list[str]]) -> str:
+        async def waits() -> None:
+            try:
+                await saga.ctx.sleep(timedelta(seconds=1))
+            finally:
+                saga.services.append("branch left")
+
+        await saga.gather(waits(), flaky(saga, 1))
+        return "done"
+
+    await rig.serve(workflow)
+    assert await rig.call(workflow) == "done"
+    await until(lambda: all("scope left" in told for told in attempts), "all scopes are left")
+    assert len(attempts) >= 3
+    assert attempts == [["branch left", "scope left"]] * len(attempts)
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["terminal", "wrapped"])
+async def test_r28_what_is_told_of_a_provider_that_fails_later_names_it(
+    rig: Rig, wrapped: bool
+) -> None:
+    """As a terminal error, it would contradict the journal; the server retries that, too."""
+    a = rig.step("A")
+    opened: list[int] = []
+
+    @contextlib.asynccontextmanager
+    async def scope(request: SagaRequest[Any]) -> AsyncGenerator[None]:
+        opened.append(1)
+        if len(opened) in (2, 3):
+            error = TerminalError("no such tenant", 403)
+            if wrapped:
+                raise ConnectionError("no database") from error
+            raise error
+        yield None
+
+    @saga_workflow(rig.name("ProviderLater"), services_from=scope)
+    async def workflow(saga: Saga[None]) -> str:
+        await a(saga, 1)
+        if len(opened) == 1:
+            raise ValueError("a hiccup")
+        return "done"
+
+    await rig.serve(workflow)
+    invocation = await rig.send(workflow)
+    assert await invocation.result() == "done"
+    told = [text for text in await invocation.failures() if "a hiccup" not in text]
+    assert told
+    for text in told:
+        assert f"services_from provider of saga {workflow.name}" in text
+        assert "no such tenant" not in text

@@ -35,12 +35,19 @@ async def test_r13_keys_are_unique_and_differ_from_those_of_compensations(rig: R
 
     await rig.serve(workflow)
     await rig.fail(workflow)
+    first = rig.ledger.effects()
+    await rig.fail(workflow)
     keys = [effect.key for effect in rig.ledger.effects()]
-    assert len(keys) == 7
-    assert len(set(keys)) == 7
-    forward = {effect.key for effect in rig.ledger.effects(kind="do")}
-    kept = {rig.ledger.payload(f"undo {name}")["forward_key"] for name in ("B",)}
-    assert kept <= forward
+    assert len(first) == 7
+    assert len(keys) == 14
+    assert len(set(keys)) == 14, "two sagas have no key in common either"
+    forward = {(e.name, e.payload): e.key for e in first if e.kind == "do"}
+    kept = {
+        (e.name, e.payload["input"]): e.payload["forward_key"]
+        for e in first[3:]
+        if e.name != "Extra"
+    }
+    assert kept == forward, "each compensation gets the key of its own action"
 
 
 async def test_r13_a_retried_attempt_has_the_same_key(rig: Rig) -> None:
@@ -60,6 +67,23 @@ async def test_r13_a_retried_attempt_has_the_same_key(rig: Rig) -> None:
     undone = [e.key for e in rig.ledger.effects(kind="undo", name="B")]
     assert len(undone) == 3
     assert len(set(undone)) == 1
+
+
+async def test_r13_a_threaded_and_a_strict_step_have_keys_alike(rig: Rig) -> None:
+    steps = [rig.step("T", threaded=True), rig.step("S", strict=True), rig.step("D", durable=True)]
+
+    @saga_workflow(rig.name("AllKinds"))
+    async def workflow(saga: Saga) -> None:
+        for step in steps:
+            await step(saga, 1)
+        raise TerminalError("no", 409)
+
+    await rig.serve(workflow)
+    await rig.fail(workflow)
+    done = {e.name: e.key for e in rig.ledger.effects(kind="do")}
+    undone = {e.name: e for e in rig.ledger.effects(kind="undo")}
+    assert {name: e.payload["forward_key"] for name, e in undone.items()} == done
+    assert len({*done.values(), *(e.key for e in undone.values())}) == 6
 
 
 async def _restart(rig: Rig, invocation: Invocation, after: str) -> Invocation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -12,16 +13,18 @@ from restate import TerminalError
 from restate.context import Context
 
 from resaga import (
+    CompensationContext,
     DurableCompensationContext,
     DurableStepContext,
     MisuseError,
     Saga,
+    SagaStep,
     StepContext,
     create_saga_step,
     saga_step,
     saga_workflow,
 )
-from tests.support import Rig
+from tests.support import Invocation, Rig
 
 SHORT = timedelta(milliseconds=20)
 
@@ -45,7 +48,24 @@ def _one() -> int:
     return 1
 
 
-async def _set(saga: Saga, _: Context) -> object:
+async def _send(_: Saga, ctx: Context) -> object:
+    return ctx.generic_send("Anything", "run", b"")
+
+
+async def _awakeable(_: Saga, ctx: Context) -> object:
+    return ctx.awakeable(type_hint=str)
+
+
+async def _time(_: Saga, ctx: Context) -> object:
+    return await ctx.time()
+
+
+async def _cancel(saga: Saga, ctx: Context) -> object:
+    ctx.cancel_invocation(saga.id)
+    return None
+
+
+async def _register(saga: Saga, _: Context) -> object:
     saga.add_compensation("X", lambda step, data: None, 1)
     return None
 
@@ -73,8 +93,12 @@ async def _step(saga: Saga, _: Context) -> object:
 
 
 @pytest.mark.parametrize(
-    "misuse", [_use_ctx, _sleep, _run, _set, _gather, _pivot, _savepoint, _step]
-)
+    "misuse",
+    [
+        _use_ctx, _sleep, _run, _send, _awakeable, _time, _cancel,
+        _register, _gather, _pivot, _savepoint, _step,
+    ],
+)  # fmt: skip
 async def test_r14_an_action_cannot_use_restate(rig: Rig, misuse: Misuse) -> None:
     """It is refused before anything is journaled, so that mended code goes on."""
     refused: list[str] = []
@@ -97,9 +121,86 @@ async def test_r14_an_action_cannot_use_restate(rig: Rig, misuse: Misuse) -> Non
     await rig.serve(workflow)
     invocation = await rig.send(workflow)
     assert await invocation.result() == "mended"
-    assert await invocation.runs() == ["Outer"]
-    assert "step 'Outer' of saga" in refused[0]
+    assert await _entries(invocation) == ["Input", "Run Outer", "Output"]
+    assert f"step 'Outer' of saga {workflow.name} ({invocation.id})" in refused[0]
     assert "durable=True" in refused[0]
+
+
+async def _entries(invocation: Invocation) -> list[str]:
+    return [f"{entry.type} {entry.name}".strip() for entry in await invocation.journal()]
+
+
+def test_r14_the_context_of_an_action_has_no_restate_context() -> None:
+    for plain, durable in (
+        (StepContext, DurableStepContext),
+        (CompensationContext, DurableCompensationContext),
+    ):
+        assert "ctx" not in {field.name for field in dataclasses.fields(plain)}
+        assert not hasattr(plain, "ctx")
+        assert "ctx" in {field.name for field in dataclasses.fields(durable)}
+
+
+@pytest.mark.parametrize("place", ["thread", "undo", "undo in a thread", "run", "inside durable"])
+async def test_r14_no_code_whose_result_is_one_entry_can_use_restate(rig: Rig, place: str) -> None:
+    """A thread, a compensation, and the actions of ``ctx.run`` are such code, too."""
+    refused: list[str] = []
+    captured: list[Context] = []
+
+    def misuse() -> None:
+        if not refused:
+            try:
+                _ = captured[0].sleep(SHORT)
+            except MisuseError as error:
+                refused.append(str(error))
+                raise
+
+    def in_thread(step: StepContext) -> None:
+        misuse()
+
+    def undo_in_thread(step: CompensationContext, data: None) -> None:
+        misuse()
+
+    async def undo(step: CompensationContext, data: None) -> None:
+        misuse()
+
+    async def action() -> None:
+        misuse()
+
+    async def nothing(step: StepContext) -> None:
+        """Does nothing."""
+
+    async def durable(step: DurableStepContext) -> None:
+        await step.ctx.run_typed("inner", action)
+
+    step: SagaStep[None, None, None]
+    match place:
+        case "thread":
+            step = create_saga_step("S", in_thread)
+        case "undo":
+            step = create_saga_step("S", nothing, undo)
+        case "undo in a thread":
+            step = create_saga_step("S", nothing, undo_in_thread)
+        case "inside durable":
+            step = create_saga_step("S", durable, durable=True)
+        case _:
+            step = create_saga_step("S", nothing)
+
+    @saga_workflow(rig.name("Place"))
+    async def workflow(saga: Saga) -> None:
+        captured[:] = [saga.ctx]
+        await step(saga)
+        if place == "run":
+            await saga.ctx.run_typed("inner", action)
+        raise TerminalError("the end", 409)
+
+    await rig.serve(workflow)
+    invocation = await rig.send(workflow)
+    assert (await invocation.error()).message == "the end"
+    more = {"run": ["Run inner"], "inside durable": ["Run inner"]}.get(place, [])
+    undone = ["Run compensate:S"] if place.startswith("undo") else []
+    assert await _entries(invocation) == ["Input", "Run S", *more, *undone, "Output"]
+    assert "The Restate context was used inside" in refused[0]
+    assert invocation.id in refused[0]
 
 
 async def test_r14_durable_code_replays_at_every_point(rig: Rig) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 from restate import TerminalError
 
@@ -16,6 +17,7 @@ from resaga import (
     SagaStep,
     StepContext,
     StepResponse,
+    UnsupportedTypeError,
     create_saga_step,
     create_saga_step_strict,
     saga_workflow,
@@ -164,3 +166,130 @@ async def test_r15_a_name_that_never_resolves_is_told_with_its_mend(rig: Rig) ->
     assert (await rig.fail(workflow)).message == "told"
     assert "'Nowhere'" in told[0]
     assert "Define or import the type at module level" in told[0]
+
+
+@pytest.mark.parametrize("over", [0, 1])
+async def test_r15_the_limit_is_on_what_stands_in_the_journal(rig: Rig, over: int) -> None:
+    async def run(step: StepContext) -> str:
+        rig.ledger.do(step)
+        around = msgspec.json.encode({"key": step.idempotency_key, "output": ""})
+        return "x" * (2000 - len(around) + over)
+
+    step = create_saga_step("Exact", run)
+
+    @saga_workflow(rig.name("Limit"), max_result_size=2000)
+    async def workflow(saga: Saga) -> int:
+        return len(await step(saga))
+
+    await rig.serve(workflow)
+    invocation = await rig.send(workflow)
+    if over:
+        assert "takes 2,001 bytes in the journal" in (await invocation.error()).message
+    else:
+        await invocation.result()
+        (raw,) = [entry.raw for entry in await invocation.journal() if entry.name == "Exact"]
+        assert len(raw) == 2000
+    assert rig.ledger.order() == ["do Exact"]
+
+
+@pytest.mark.parametrize("mebibytes", [7, 9])
+async def test_r15_the_limit_is_8_mib_unless_told(rig: Rig, mebibytes: int) -> None:
+    async def run(step: StepContext, size: int) -> str:
+        rig.ledger.do(step)
+        return "x" * (size * 1024 * 1024)
+
+    async def undo(step: CompensationContext[object, int], data: str | int) -> None:
+        rig.ledger.undo(step, data)
+
+    step = create_saga_step("Large", run, undo)
+
+    @saga_workflow(rig.name("Large"))
+    async def workflow(saga: Saga, size: int) -> int:
+        return len(await step(saga, size)) // 1024 // 1024
+
+    await rig.serve(workflow)
+    if mebibytes < 8:
+        assert await rig.call(workflow, mebibytes) == mebibytes
+        assert rig.ledger.order() == ["do Large"]
+    else:
+        error = await rig.fail(workflow, mebibytes)
+        assert error.code == 500
+        assert "max_result_size is 8,388,608" in error.message
+        assert rig.ledger.order() == ["do Large", "undo Large"]
+        assert rig.ledger.payload("undo Large") == mebibytes
+
+
+@pytest.mark.parametrize("kind", ["code", "range", "huge", "bool", "message", "surrogate"])
+@pytest.mark.parametrize("durable", [False, True], ids=["plain", "durable"])
+async def test_r15_a_permanent_failure_that_cannot_be_journaled_as_it_is(
+    rig: Rig, kind: str, durable: bool
+) -> None:
+    """It is a result, too: the effect is not repeated for the sake of its status code."""
+    failure: Callable[..., StepResponse[Any, Any]] = StepResponse.permanent_failure
+    odd: dict[str, Callable[[], StepResponse[Any, Any]]] = {
+        "code": lambda: failure("declined", status_code="402"),
+        "range": lambda: failure("declined", status_code=70_000),
+        "huge": lambda: failure("declined", status_code=10**30),
+        "bool": lambda: failure("declined", status_code=True),
+        "message": lambda: failure(7),
+        "surrogate": lambda: failure("declined \ud800"),
+    }
+
+    step = rig.step("Odd", durable=durable, returns=lambda value: odd[kind]())
+
+    @saga_workflow(rig.name("OddFailure"))
+    async def workflow(saga: Saga) -> None:
+        await step(saga, 1)
+
+    await rig.serve(workflow)
+    error = await rig.fail(workflow)
+    assert error.code == 500
+    assert error.message.startswith("7" if kind == "message" else "declined")
+    assert rig.ledger.order() == ["do Odd", "undo Odd"]
+    assert rig.ledger.payload("undo Odd")["outcome"] == "failed"
+
+
+async def run_early(step: StepContext) -> Later:
+    return Later(3)
+
+
+async def run_unfit(step: StepContext) -> LaterUnion:
+    raise NotImplementedError
+
+
+# Made before the types that their functions name.
+early = create_saga_step("Early", run_early)
+unfit = create_saga_step("Unfit", run_unfit)
+
+
+@dataclass
+class Later:
+    value: int
+
+
+@dataclass
+class Likewise:
+    value: int
+
+
+LaterUnion = Later | Likewise
+
+
+async def test_r15_types_that_are_defined_later_are_checked_at_the_first_use(rig: Rig) -> None:
+    told: list[str] = []
+
+    @saga_workflow(rig.name("Early"))
+    async def workflow(saga: Saga) -> int:
+        output = await early(saga)
+        assert type(output) is Later
+        try:
+            await unfit(saga)
+        except UnsupportedTypeError as error:
+            told.append(str(error))
+        return output.value
+
+    await rig.serve(workflow)
+    invocation = await rig.send(workflow)
+    assert await invocation.result() == 3
+    assert await invocation.runs() == ["Early"], "what cannot be read is not run"
+    assert "step 'Unfit'" in told[0]

@@ -33,6 +33,11 @@ class Colour(enum.Enum):
     RED = "red"
 
 
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
 class Card(msgspec.Struct, tag=True, rename="camel"):
     card_number: str
 
@@ -101,6 +106,18 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "datetime": (dt.datetime, EVERYTHING.at),
     "decimal": (Decimal, Decimal("0.10")),
     "JSON": (Any, {"a": [1, 2.5, None, True, "x"]}),
+    "struct with renamed fields": (Card, Card(card_number="4242")),
+    "typed dict": (Typed, {"name": "n", "size": 1}),
+    "enum": (Colour, Colour.RED),
+    "int enum": (Level, Level.HIGH),
+    "date": (dt.date, dt.date(2026, 2, 28)),
+    "time": (dt.time, dt.time(8, 30, 1)),
+    "UUID": (uuid.UUID, uuid.UUID(int=7)),
+    "models in a union": (Model | None, MODEL),
+    "kinds of JSON": (int | str | None, "7"),
+    "float": (float, 2.0),
+    "bool": (bool, True),
+    "text": (str, 'größe "💶" \x00'),
 }
 
 
@@ -206,3 +223,28 @@ def test_r16_a_type_that_cannot_come_back_is_refused(declared: Any) -> None:
     run.__annotations__["return"] = declared
     with pytest.raises(UnsupportedTypeError, match="step 'S'"):
         create_saga_step("S", run)
+
+
+async def test_r16_a_compensation_is_given_data_or_input_whatever_the_two_are(rig: Rig) -> None:
+    """JSON could not tell the two apart; resaga knows which of them it hands over."""
+    given: list[tuple[One | Two, bool]] = []
+
+    async def run(step: StepContext, order: One) -> Two:
+        if order.a == 0:
+            raise TerminalError("nothing left", 410)
+        return Two(order.a + 10)
+
+    async def undo(step: CompensationContext[object, One], data: Two | One) -> None:
+        given.append((data, step.has_data))
+
+    step = create_saga_step("S", run, undo)
+
+    @saga_workflow(rig.name("DataOrInput"))
+    async def workflow(saga: Saga) -> None:
+        await step(saga, One(1))
+        await step(saga, One(0))
+
+    await rig.serve(workflow)
+    assert (await rig.fail(workflow)).code == 410
+    assert given == [(One(0), False), (Two(11), True)]
+    assert [type(data) for data, _ in given] == [One, Two]

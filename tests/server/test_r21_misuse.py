@@ -189,6 +189,11 @@ async def test_r21_steps_beside_each_other_are_refused(
     invocation = await rig.send(workflow)
     await invocation.result()
     assert rig.ledger.undone() == []
+    (told,) = await invocation.failures()
+    assert "MisuseError" in told
+    assert f"of saga {workflow.name} ({invocation.id})" in told
+    assert "step 'A'" in told
+    assert mend in told
     assert mend in str(refused[0]) or mistake is _left_behind
     if mistake is _left_behind:
         assert await invocation.runs() == ["A", "B"]

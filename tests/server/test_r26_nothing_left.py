@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+from pathlib import Path
 
 from restate import TerminalError
 
+import resaga
 from resaga import Saga, saga_workflow
 from resaga.action import Running
 from tests.support import Rig, until
+
+PACKAGE = str(Path(resaga.__file__).parent)
 
 
 async def test_r26_nothing_is_left(rig: Rig) -> None:
@@ -53,7 +57,7 @@ async def test_r26_nothing_is_left(rig: Rig) -> None:
         objects = gc.get_objects()
         running = [o for o in objects if isinstance(o, Running) and len(o)]
         waiting = [o for o in objects if isinstance(o, Running) and o.waiting]
-        tasks = [t for t in asyncio.all_tasks() if "resaga" in repr(t)]
+        tasks = [t for t in asyncio.all_tasks() if PACKAGE in repr(t)]
         threads = [t.name for t in threading.enumerate() if "resaga" in t.name]
         return [*map(repr, running), *map(repr, waiting), *map(repr, tasks),
                 *threads]  # fmt: skip

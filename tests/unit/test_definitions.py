@@ -76,6 +76,12 @@ async def loosely(saga: Saga, anything: Any) -> Any:
     return anything
 
 
+def handlers_of(workflow: restate.Service) -> dict[str, object]:
+    """What the SDK serves under its name."""
+    handlers: dict[str, object] = vars(workflow)["handlers"]
+    return handlers
+
+
 def handler_of(workflow: SagaWorkflow[Any, Any]) -> SdkHandler[Any, Any]:
     """The SDK's own description of its handler."""
     handler: SdkHandler[Any, Any] = handler_from_callable(workflow.run)
@@ -97,7 +103,7 @@ def test_a_workflow_is_a_service_of_the_sdk_with_one_handler() -> None:
     workflow = saga_workflow("Checkout")(sell)
     assert isinstance(workflow, restate.Service)
     assert workflow.name == "Checkout"
-    assert list(workflow.handlers) == ["run"]
+    assert handlers_of(workflow).keys() == {"run"}
     assert repr(workflow) == "<SagaWorkflow Checkout>"
     assert restate.app([workflow]) is not None
 
@@ -114,7 +120,7 @@ def test_both_ways_give_the_same() -> None:
 def test_its_handler_is_found_by_the_sdk_and_bears_the_bodys_words() -> None:
     workflow = make("Checkout", sell)
     handler = handler_of(workflow)
-    assert cast("dict[str, object]", workflow.handlers) == {"run": handler}
+    assert handlers_of(workflow) == {"run": handler}
     assert (handler.service_tag.name, handler.name, handler.arity) == ("Checkout", "run", 2)
     assert handler.description == "Sell one thing."
     assert workflow.run.__doc__ == "Sell one thing."
