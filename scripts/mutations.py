@@ -147,9 +147,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         rule="R5",
         what="a cancel is raised once, and does not stick",
         file="journal.py",
-        old="        if interruption is not None and _shield.get() is None:\n"
+        old="        if interruption is not None and current_shield.get() is None:\n"
         "            raise interruption\n",
-        new="        if interruption is not None and _shield.get() is None:\n"
+        new="        if interruption is not None and current_shield.get() is None:\n"
         "            self.interrupt = None\n            raise interruption\n",
         tests=("test_r05_caught.py::test_r05_a_cancel_sticks_and_a_normal_return_is_rolled_back",),
     ),
@@ -216,8 +216,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         rule="R8",
         what="a second cancel reaches into the rollback",
         file="journal.py",
-        old="        token = _shield.set(Shield(key))\n",
-        new="        token = _shield.set(None)\n",
+        old="        token = current_shield.set(Shield(key))\n",
+        new="        token = current_shield.set(None)\n",
         tests=(
             "test_r08_shield.py::test_r08_a_durable_compensation_that_sleeps_does_not_see_a_second_cancel",
         ),

@@ -14,10 +14,10 @@ from resaga.attempt import Attempt
 from resaga.classify import internal_of, raise_ordinary, raise_terminal, terminal_of
 from resaga.contexts import CompensationContext, DurableCompensationContext
 from resaga.errors import CompensationFailure
-from resaga.journal import current_waiter
 from resaga.observe import Outcome
 from resaga.policy import Retry
 from resaga.record import ABSENT
+from resaga.scope import current_waiter
 from resaga.stack import Fork, Frame, Mark
 
 __all__ = ["Compensation", "keep_key", "unwind"]

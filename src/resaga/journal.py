@@ -17,11 +17,10 @@ What was measured (restate-sdk 1.3.0, restate-server 1.7.12):
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from restate import TerminalError
 from restate.context import Context, RunOptions, SendHandle
@@ -34,10 +33,17 @@ from resaga.action import Running, call, runs_in_thread
 from resaga.errors import DeadlineExceeded, Interruption, SagaCancelled
 from resaga.flight import ActionFailing, InFlight
 from resaga.policy import Retry
+from resaga.scope import (
+    Shield,
+    current_acting,
+    current_line,
+    current_shield,
+    current_waiter,
+)
 from resaga.seam import SagaContext, ShieldedCall, all_of, any_of, handles, take_seam
 from resaga.wire import raise_carriable
 
-__all__ = ["Journal", "Shield", "Waiter", "current_waiter"]
+__all__ = ["Journal"]
 
 T = TypeVar("T")
 
@@ -46,51 +52,6 @@ _NO_RETRY = Retry()
 
 HOLD_BACK = timedelta(seconds=0.75)
 """How long a suspension is held back after a cancel, see `Journal._hold_back`."""
-
-
-class Shield:
-    """A rollback in progress: waits inside it do not see a cancel (R8).
-
-    Attributes:
-        key: Idempotency key of the compensation that runs in it; the calls it makes derive
-            theirs, so that their results are kept until they are attached to.
-    """
-
-    def __init__(self, key: str) -> None:
-        self.key = key
-        self._calls = 0
-
-    def next_call_key(self) -> str:
-        """The idempotency key of the next call that names none."""
-        self._calls += 1
-        return f"{self.key}.call{self._calls}"
-
-
-class Waiter(Protocol):
-    """A branch, which does not wait by itself: its scheduler waits for all of them (R17)."""
-
-    prefix: str
-    """The path of its steps."""
-
-    draining: bool
-    """Whether it waits for its own actions to end, which is no durable wait."""
-
-    def abandoned(self) -> Interruption | None:
-        """What ends it early, if a branch beside it has failed."""
-        ...
-
-    async def progress(self, wanted: UnresolvedFuture, *, shielded: bool) -> bool:
-        """Wait; whether ``wanted`` is there, or an interruption came instead."""
-        ...
-
-
-_shield: contextvars.ContextVar[Shield | None] = contextvars.ContextVar(
-    "resaga_shield", default=None
-)
-_acting: contextvars.ContextVar[str] = contextvars.ContextVar("resaga_acting", default="")
-current_waiter: contextvars.ContextVar[Waiter | None] = contextvars.ContextVar(
-    "resaga_branch", default=None
-)
 
 
 class Journal:
@@ -134,12 +95,12 @@ class Journal:
 
     def begin_thread(self) -> Callable[[], None]:
         """Note a thread of this saga; call what it gives when the thread has ended (R6)."""
-        return self._running.begin(self.saga_id, _acting.get())
+        return self._running.begin(self.saga_id, current_acting.get())
 
     def check(self) -> None:
         """Raise what interrupts the forward part again, outside of a rollback (R5)."""
         interruption = self._interruption()
-        if interruption is not None and _shield.get() is None:
+        if interruption is not None and current_shield.get() is None:
             raise interruption
 
     async def run(
@@ -171,7 +132,7 @@ class Journal:
         That is each action that runs in this process, one left over from an earlier attempt
         included, and once interrupted also each remote call, which is cancelled by then.
         """
-        waiter, prefix = current_waiter.get(), _line()
+        waiter, prefix = current_waiter.get(), current_line()
         if waiter is not None:
             waiter.draining = True
         try:
@@ -194,11 +155,11 @@ class Journal:
     @contextmanager
     def shield(self, key: str) -> Generator[None]:
         """Do not let a cancel into the waits inside, nor into the calls they wait for (R8)."""
-        token = _shield.set(Shield(key))
+        token = current_shield.set(Shield(key))
         try:
             yield
         finally:
-            _shield.reset(token)
+            current_shield.reset(token)
 
     # -- waiting ---------------------------------------------------------------------------
 
@@ -209,7 +170,7 @@ class Journal:
         that runs and a remote call are waited for, and their results count (R6, R7). In a
         rollback nothing interrupts it (R8).
         """
-        if _shield.get() is not None:
+        if current_shield.get() is not None:
             wanted = await self._attach_calls(wanted)
             while not await self._progress(wanted, shielded=True):
                 pass
@@ -347,7 +308,7 @@ class Journal:
         """Run an action of this attempt, noted as running until it has ended."""
         prefix = self._runs.get(handle, "")
         ended = self._running.begin(self.saga_id, prefix)
-        _acting.set(prefix)
+        current_acting.set(prefix)
 
         async def guarded() -> Any:
             try:
@@ -377,7 +338,7 @@ class Journal:
 
     def note_run(self, handle: int) -> None:
         """A run was created."""
-        self._runs[handle] = _line()
+        self._runs[handle] = current_line()
         if self.ctx.is_pending_run(handle):
             self._in_flight.expect(handle)
 
@@ -387,7 +348,7 @@ class Journal:
 
     def note_call(self, future: ServerCallDurableFuture[Any]) -> None:
         """A call to another handler was made."""
-        self._calls[future.handle] = (_line(), future)
+        self._calls[future.handle] = (current_line(), future)
 
     def shielded_call(
         self, send: Callable[[str], SendHandle], serde: Serde[T], key: str | None
@@ -397,7 +358,7 @@ class Journal:
         A send is not cancelled with the saga, and without an idempotency key its result would
         be gone once the other side has finished, so it gets one.
         """
-        shield = _shield.get()
+        shield = current_shield.get()
         if shield is None:
             return None
         sent = send(key or shield.next_call_key())
@@ -415,9 +376,3 @@ class Journal:
                 return wanted
             return SingleUnresolvedFuture(await shielded.attach())
         return type(wanted)([await self._attach_calls(child) for child in wanted.children])
-
-
-def _line() -> str:
-    """The prefix of the line of execution that this runs in."""
-    waiter = current_waiter.get()
-    return "" if waiter is None else waiter.prefix

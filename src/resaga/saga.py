@@ -17,9 +17,9 @@ from resaga.classify import raise_terminal, terminal_of
 from resaga.compensation import Compensation, unwind
 from resaga.contexts import CompensationContext
 from resaga.errors import MisuseError, RollbackIncomplete
-from resaga.journal import current_waiter
 from resaga.line import Line
 from resaga.policy import Retry
+from resaga.scope import current_waiter
 from resaga.signature import check_function
 
 __all__ = ["Saga", "check_name"]

@@ -1,4 +1,4 @@
-"""README.md does what it says: its programs run as printed, and what it names is there."""
+"""README.md does what it says: its code runs as printed, and what it names is there."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
+
+from resaga.server import RestateServer, Worker
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -29,7 +33,12 @@ BLOCKS = [
     Block(language, text)
     for language, text in re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 ]
-PROGRAMS = [index for index, block in enumerate(BLOCKS) if block.language == "python"]
+PYTHON = [index for index, block in enumerate(BLOCKS) if block.language == "python"]
+NAMED = re.compile(r"# (\w+\.py)\n")
+PROGRAMS = [index for index in PYTHON if NAMED.match(BLOCKS[index].text)]
+"""A program's first line is a comment with its file's name; its output is the next block."""
+PIECES = [BLOCKS[index].text for index in PYTHON if index not in PROGRAMS]
+"""Pieces stand after the program `checkout.py`, and use what is in it."""
 COMMANDS = [line for block in BLOCKS if block.language == "sh" for line in block.text.splitlines()]
 
 
@@ -44,8 +53,8 @@ def test_every_block_is_of_a_kind_that_is_tested_here() -> None:
 @pytest.mark.parametrize("index", PROGRAMS)
 def test_program_runs_as_printed(index: int, tmp_path: Path) -> None:
     program = BLOCKS[index].text
-    name = re.match(r"# (\w+\.py)\n", program)
-    assert name is not None, "the first line of a program is a comment with the file's name"
+    name = NAMED.match(program)
+    assert name is not None
     (tmp_path / name[1]).write_text(program)
 
     run = subprocess.run(
@@ -61,6 +70,86 @@ def test_program_runs_as_printed(index: int, tmp_path: Path) -> None:
     following = BLOCKS[index + 1]
     assert following.language == "text", "no output is printed after the program"
     assert run.stdout == following.text
+
+
+SERVED = """
+import checkout
+import restate
+from resaga import SagaWorkflow
+
+shop = restate.Service("Shop")
+
+
+@shop.handler()
+async def look(ctx: restate.Context) -> list[int]:
+    paid, apologies = sum(checkout.charges.values()), len(checkout.apologies)
+    return [checkout.stock["teapot"], paid, apologies]
+
+
+workflows = [one for one in vars(checkout).values() if isinstance(one, SagaWorkflow)]
+app = restate.app([shop, *workflows])
+"""
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The workflows of the README, served by a worker."""
+
+    url: str
+
+    def call(self, name: str, value: object = None) -> httpx.Response:
+        return httpx.post(f"{self.url}/{name}", json=value, timeout=60, trust_env=False)
+
+    def look(self) -> tuple[int, int, int]:
+        """Teapots on the shelf, money taken, apologies made."""
+        stock, paid, apologies = self.call("Shop/look").json()
+        return stock, paid, apologies
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    folder = tmp_path_factory.mktemp("readme")
+    program = next(BLOCKS[i].text for i in PROGRAMS if BLOCKS[i].text.startswith("# checkout.py"))
+    (folder / "checkout.py").write_text("\n\n".join([program, *PIECES]))
+    (folder / "served.py").write_text(SERVED)
+    with RestateServer() as server, Worker(app="served:app", cwd=folder) as worker:
+        server.register(worker.uri)
+        yield Shop(server.ingress_url)
+
+
+def test_each_piece_is_tested_here() -> None:
+    names = [name for piece in PIECES for name in re.findall(r'@saga_workflow\("(\w+)"', piece)]
+    assert len(names) == len(PIECES)
+    assert set(names) == {case[0] for case in CASES}
+
+
+NOTHING = (0, 0, 0)
+CASES = [
+    # Workflow, amount, status, what the answer has in it; then what it changes: teapots on the
+    # shelf, money taken, apologies made. Above 1000 the card declines.
+    ("SideBySide", 50, 200, '"paid":50', (-2, 50, 0)),
+    ("SideBySide", 5000, 402, "card declined", NOTHING),
+    ("PayOrAsk", 50, 200, "sold", (-2, 50, 0)),
+    ("PayOrAsk", 5000, 200, "nothing reserved: card declined", NOTHING),
+    ("KeepTheStock", 50, 200, "", (-2, 50, 0)),
+    ("KeepTheStock", 5000, 402, "card declined", (-2, 0, 0)),
+    ("InTime", 50, 200, "", (-2, 0, 0)),
+    ("Later", 50, 200, '"paid":50', (-2, 50, 0)),
+    ("Later", 5000, 402, "card declined", NOTHING),
+    ("Polite", 50, 200, "", (0, 50, 0)),
+    ("Polite", 5000, 402, "card declined", (0, 0, 1)),
+]
+
+
+@pytest.mark.parametrize(("name", "amount", "status", "text", "change"), CASES)
+def test_piece_does_what_is_said(
+    name: str, amount: int, status: int, text: str, change: tuple[int, int, int], shop: Shop
+) -> None:
+    before = shop.look()
+    answer = shop.call(f"{name}/run", {"product": "teapot", "quantity": 2, "amount": amount})
+    assert (answer.status_code, text in answer.text) == (status, True), answer.text
+    after = shop.look()
+    assert tuple(new - old for new, old in zip(after, before, strict=True)) == change
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -90,3 +179,7 @@ def test_links_lead_somewhere() -> None:
     assert targets
     for target in targets:
         assert target.startswith("https://") or (ROOT / target).is_file(), target
+
+
+def test_the_package_shows_it() -> None:
+    assert PYPROJECT["project"]["readme"] == "README.md"

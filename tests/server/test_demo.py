@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
 import shlex
+import shutil
 import signal
 import socket
 import sqlite3
@@ -107,6 +109,35 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
+def run_curl(line: str) -> str:
+    """Run a command as a shell would, and return its output."""
+    command = shlex.split(line)
+    if shutil.which(command[0]) is None:  # Where there is no curl: what it would have sent.
+        assert command[0] == "curl"
+        _, url, option, header, data, body = command
+        assert (option, data) == ("-H", "-d")
+        headers = dict([header.split(": ")])
+        return httpx.post(url, content=body, headers=headers, timeout=HANG).text
+    run = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=True)
+    return run.stdout
+
+
+def test_plays_four_acts_and_ends_by_itself(start: Start) -> None:
+    status, output, errors = start().end()
+    assert (status, errors) == (0, "")
+    assert "\x1b" not in output
+    # Each act shows all of its checks, in plain text.
+    shown = re.findall(r"^  (✔|✘) (.*)$", output, re.MULTILINE)
+    assert [mark for mark, _ in shown] == ["✔"] * len(shown)
+    heads = ["The customer", "Stock", "Payments", "Shipments"]
+    assert [re.split(r" got| was|:", text)[0] for _, text in shown] == [
+        *heads,
+        *heads,
+        *("ChargePayment ran twice, its second time in a new worker", *heads),
+        *("The undo of ChargePayment ran twice, its second time in a new worker", *heads),
+    ]
+
+
 def test_plays_four_acts_and_keeps_server_and_worker(start: Start) -> None:
     ingress, admin = free_ports(2)
     demo = start("--keep", "--ingress-port", str(ingress), "--admin-port", str(admin))
@@ -149,12 +180,8 @@ def test_plays_four_acts_and_keeps_server_and_worker(start: Start) -> None:
     ui = f"http://127.0.0.1:{admin}/ui/"
     assert f"  {ui}" in lines
     assert httpx.get(ui, timeout=HANG).status_code == 200
-    command, url, *_, body = shlex.split(lines[-1])
-    assert (command, url) == ("curl", f"http://127.0.0.1:{ingress}/Checkout/run")
-    answer = httpx.post(
-        url, content=body, headers={"content-type": "application/json"}, timeout=HANG
-    )
-    assert answer.json() == {"order_id": "order-5", "units": [6, 7], "amount": 4900}
+    answer = json.loads(run_curl(lines[-1]))
+    assert answer == {"order_id": "order-5", "units": [6, 7], "amount": 4900}
     demo.lines_until("completed")
 
     demo.process.send_signal(signal.SIGINT)
@@ -263,22 +290,41 @@ def test_nobody_reads_on(start: Start) -> None:
     demo.process.stdout = None
 
 
-def test_a_port_that_is_taken(start: Start) -> None:
+@pytest.mark.parametrize("option", ["--ingress-port", "--admin-port"])
+def test_a_port_that_is_taken(option: str, start: Start) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        demo = start("--ingress-port", str(port))
+        demo = start(option, str(port))
         status, _, errors = demo.end()
     assert status == 1
     assert re.fullmatch(rf"resaga: error: port {port} of 127\.0\.0\.1, [^\n]+\n", errors)
     demo.assert_nothing_left()
 
 
-def test_no_server_to_run(start: Start, tmp_path: Path) -> None:
-    demo = start(RESAGA_RESTATE_SERVER=str(tmp_path / "none"))
+def test_the_server_asked_for_is_not_there(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "none"
+    demo = start(RESAGA_RESTATE_SERVER=str(path))
     status, output, errors = demo.end()
     assert status == 1
     assert "Act" not in output
-    assert errors.startswith("resaga: error: there is no restate-server to run. Tried, in this")
+    start_of_line = (
+        "resaga: error: there is no restate-server to run. Tried: RESAGA_RESTATE_SERVER="
+    )
+    assert errors.startswith(f"{start_of_line}{path}: there is no such file")
+    assert errors.count("\n") == 1
+
+
+def test_the_server_asked_for_is_none(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "false"
+    path.write_text("#!/bin/sh\necho no server, sorry\nexit 3\n")
+    path.chmod(0o755)
+    demo = start(RESAGA_RESTATE_SERVER=str(path))
+    status, output, errors = demo.end()
+    assert status == 1
+    assert "Act" not in output
+    assert errors.startswith("resaga: error: restate-server ")
+    assert "no server, sorry" in errors
     assert "Traceback" not in errors
+    demo.assert_nothing_left()

@@ -11,6 +11,7 @@ from rich.console import Console
 from resaga import __version__
 from resaga.cli.demo.run import Interrupted, run
 from resaga.errors import ResagaError
+from resaga.server import RestateServerNotFound
 
 __all__ = ["app"]
 
@@ -69,9 +70,20 @@ def demo(
             run(console, keep=keep, ingress_port=ingress_port, admin_port=admin_port)
         )
     except ResagaError as error:
-        errors.print(f"resaga: error: {error}", soft_wrap=True, highlight=False, markup=False)
+        message = f"resaga: error: {_message(error)}"
+        errors.print(message, soft_wrap=True, highlight=False, markup=False)
         raise typer.Exit(1) from None
     except Interrupted as interrupted:
         errors.print("resaga: interrupted; server and worker are stopped.", highlight=False)
         raise typer.Exit(128 + interrupted.signal) from None
     raise typer.Exit(0 if held else 1)
+
+
+def _message(error: ResagaError) -> str:
+    """What an error says; in one line if the only server tried is the one that was asked for."""
+    if isinstance(error, RestateServerNotFound) and len(error.tried) == 1:
+        return (
+            f"there is no restate-server to run. Tried: {error.tried[0]}. Set the variable to the "
+            "path of a binary that runs, or unset it and have one found."
+        )
+    return str(error)
