@@ -585,7 +585,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         rule="R25",
         what="an observer that raises breaks the saga",
         file="observe.py",
-        old="        except Exception as exc:\n",
+        old="        except BaseException as exc:\n",
         new="        except KeyError as exc:\n",
         tests=("test_r25_observers.py::test_r25_an_observer_that_raises_breaks_nothing",),
     ),

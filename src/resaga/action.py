@@ -227,10 +227,17 @@ def runs_in_thread(fn: object) -> bool:
     """Whether ``fn`` is a plain function, which could block the event loop."""
     if isinstance(fn, functools.partial):
         return runs_in_thread(cast("functools.partial[object]", fn).func)
-    called = fn if inspect.isroutine(fn) else vars(type(fn)).get("__call__", fn)
-    return not inspect.iscoroutinefunction(called)
+    return not inspect.iscoroutinefunction(_called(fn))
 
 
 def is_generator(fn: object) -> bool:
     """Whether calling ``fn`` would give a generator, which no step can be (R21)."""
-    return inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)
+    called: object = fn
+    if not isinstance(fn, functools.partial):
+        called = _called(fn)
+    return inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called)
+
+
+def _called(fn: object) -> object:
+    """What runs when ``fn`` is called: of an object with ``__call__``, that."""
+    return fn if inspect.isroutine(fn) else vars(type(fn)).get("__call__", fn)

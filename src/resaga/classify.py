@@ -15,6 +15,7 @@ from resaga.validation import describe
 
 __all__ = [
     "ErrorMapper",
+    "check_mapper",
     "clear_terminal_errors",
     "get_global_error_mapper",
     "internal_of",
@@ -125,7 +126,17 @@ def clear_terminal_errors() -> None:
 
 def set_global_error_mapper(mapper: ErrorMapper | None) -> None:
     """Set the mapper that is asked last, for all sagas of the process (R3); ``None`` removes it."""
+    check_mapper(mapper, "set_global_error_mapper")
     _registry.mapper = mapper
+
+
+def check_mapper(mapper: object, where: str) -> None:
+    """Refuse what is no mapper, an exception class above all (R21)."""
+    if mapper is not None and (isinstance(mapper, type) or not callable(mapper)):
+        raise MisuseError(
+            f"{where}: {mapper!r} is no error mapper. Give a function of the exception that "
+            "returns a TerminalError or None; classes go to register_terminal_errors."
+        )
 
 
 def get_global_error_mapper() -> ErrorMapper | None:
@@ -214,7 +225,7 @@ def _terminal_of_group(
 def _map(exc: Exception, mappers: tuple[ErrorMapper | None, ...]) -> TerminalError | None:
     for mapper in mappers:
         if mapper is not None:
-            terminal = mapper(exc)
+            terminal = _answer(mapper, exc)
             if terminal is not None:
                 return terminal
     code = _registry.lookup(exc)
@@ -222,5 +233,16 @@ def _map(exc: Exception, mappers: tuple[ErrorMapper | None, ...]) -> TerminalErr
         # A validation library's own text quotes the values it refuses (R24).
         return TerminalError(describe(exc) or str(exc) or type(exc).__name__, code)
     if _registry.mapper is not None:
-        return _registry.mapper(exc)
+        return _answer(_registry.mapper, exc)
     return None
+
+
+def _answer(mapper: ErrorMapper, exc: Exception) -> TerminalError | None:
+    answer = mapper(exc)
+    # What a mapper is annotated with is not what it has to return.
+    if answer is None or isinstance(cast("object", answer), TerminalError):
+        return answer
+    raise MisuseError(
+        f"The error mapper {getattr(mapper, '__qualname__', mapper)!s} answered a "
+        f"{type(answer).__name__}. Return a TerminalError, or None for an error to be retried."
+    )

@@ -13,11 +13,16 @@ from restate import InvocationRetryPolicy
 from typing_extensions import TypeVar
 
 from resaga.action import runs_in_thread
-from resaga.classify import ErrorMapper
+from resaga.classify import ErrorMapper, check_mapper
 from resaga.errors import MisuseError
 from resaga.handlers import Body, Handler, SagaOptions, open_handler, refuse_explicit_recovery
 from resaga.observe import SagaObserver
-from resaga.policy import DEFAULT_MAX_RESULT_SIZE, positive, saga_retry_policy
+from resaga.policy import (
+    DEFAULT_MAX_RESULT_SIZE,
+    check_result_size,
+    positive,
+    saga_retry_policy,
+)
 from resaga.saga import Saga, check_name
 from resaga.services import Provider
 
@@ -230,6 +235,8 @@ def saga_workflow(
         app = restate.app([checkout])
     """
     positive(deadline, f"deadline of workflow {name}")
+    check_result_size(max_result_size, f"max_result_size of workflow {name}")
+    check_mapper(as_terminal_error, f"as_terminal_error of workflow {name}")
     if services is not None and services_from is not None:
         raise MisuseError(
             f"workflow {name} has both services= and services_from=. Give the one object all sagas "

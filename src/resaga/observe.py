@@ -92,7 +92,10 @@ def notify(observers: Sequence[SagaObserver], method: str, event: SagaEvent) -> 
     for observer in observers:
         try:
             getattr(observer, method)(event)
-        except Exception as exc:
+        except KeyboardInterrupt:
+            raise
+        # An observer is no coroutine, so even a CancelledError is of its own making.
+        except BaseException as exc:
             # Neither the message nor the traceback's values: they may hold payloads (R24).
             logger.error(
                 "observer %s.%s raised %s for event %s",

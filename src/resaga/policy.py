@@ -9,10 +9,20 @@ from restate import InvocationRetryPolicy
 
 from resaga.errors import MisuseError
 
-__all__ = ["DEFAULT_MAX_RESULT_SIZE", "Retry", "positive", "saga_retry_policy"]
+__all__ = [
+    "DEFAULT_MAX_RESULT_SIZE",
+    "Retry",
+    "check_result_size",
+    "check_retry",
+    "positive",
+    "saga_retry_policy",
+]
 
 DEFAULT_MAX_RESULT_SIZE = 8 * 1024 * 1024
-"""Bytes that one step may leave in the journal (R15). The server refuses messages above 32 MiB."""
+"""Bytes that one step may leave in the journal (R15)."""
+
+LARGEST_RESULT_SIZE = 32 * 1024 * 1024
+"""The server refuses messages that are a little larger than this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +53,8 @@ class Retry:
     max_duration: timedelta | None = None
 
     def __post_init__(self) -> None:
+        _check_number("max_attempts", self.max_attempts, int)
+        _check_number("factor", self.factor, (int, float))
         if self.max_attempts is not None and self.max_attempts < 1:
             raise MisuseError(
                 f"Retry(max_attempts={self.max_attempts}): at least the first attempt has to be "
@@ -60,6 +72,26 @@ class Retry:
     def bounded(self) -> bool:
         """Whether the attempts come to an end."""
         return self.max_attempts is not None or self.max_duration is not None
+
+
+def _check_number(field: str, value: object, kind: type | tuple[type, ...]) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, kind)):
+        raise MisuseError(f"Retry({field}={value!r}): give a number, or None.")
+
+
+def check_retry(retry: object, what: str) -> None:
+    """Refuse what is no `Retry` (R21)."""
+    if retry is not None and not isinstance(retry, Retry):
+        raise MisuseError(f"{what} is {retry!r}. Give a resaga.Retry(...), or leave it out.")
+
+
+def check_result_size(size: object, what: str) -> None:
+    """Refuse a limit that nothing keeps, or that the server's own is below (R15, R21)."""
+    if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= LARGEST_RESULT_SIZE:
+        raise MisuseError(
+            f"{what} is {size!r}. Give a number of bytes from 1 to {LARGEST_RESULT_SIZE:,}: the "
+            "server refuses larger entries, and the step would be tried again for ever."
+        )
 
 
 def positive(duration: timedelta | None, what: str) -> None:

@@ -16,7 +16,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import timedelta
+from random import Random
 from typing import Any, Protocol, cast
+from uuid import UUID
 
 from restate.context import Context, SendHandle
 from restate.serde import Serde
@@ -145,6 +147,20 @@ class SagaContext(ServerInvocationContext):
         await self.hooks.execute(
             handle, action, lambda guarded: propose(handle, guarded, *args, **kwargs)
         )
+
+    def random(self) -> Random:
+        """The invocation's random numbers; out of reach inside an action (R14).
+
+        An action does not run on replay: had it drawn from them, the body would go on with
+        others there than it did at first.
+        """
+        forbid_in_action("ctx.random()")
+        return super().random()
+
+    def uuid(self) -> UUID:
+        """The next random UUID; out of reach inside an action, as `random` is."""
+        forbid_in_action("ctx.uuid()")
+        return super().uuid()
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Make a run, as the SDK does."""

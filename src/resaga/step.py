@@ -11,12 +11,13 @@ from typing_extensions import TypeVar
 
 from resaga.action import forbid_in_action, runs_in_thread
 from resaga.attempt import Attempt
+from resaga.classify import check_mapper
 from resaga.compensation import Compensation
 from resaga.contexts import CompensationContext, DurableCompensationContext
 from resaga.errors import MisuseError
 from resaga.execution import StepOptions, StepSpec, run_durable, run_plain
 from resaga.line import Line
-from resaga.policy import positive
+from resaga.policy import check_retry, positive
 from resaga.record import RecordCodec
 from resaga.saga import Saga, check_name
 from resaga.signature import UnresolvedName, check_function, parameters, response_types, returns
@@ -72,6 +73,9 @@ class SagaStep(Generic[In_contra, Out_co, CompensationData_co, S_contra]):
     def _check_options(self, where: str) -> None:
         options = self.options
         positive(options.timeout, f"timeout of {where}")
+        check_retry(options.retry, f"retry of {where}")
+        check_retry(options.compensation_retry, f"compensation_retry of {where}")
+        check_mapper(options.as_terminal_error, f"as_terminal_error of {where}")
         if not parameters(self._spec.run):
             raise MisuseError(
                 f"The action of {where} takes no argument. Its first one is the StepContext: "

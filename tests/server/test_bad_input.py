@@ -44,6 +44,14 @@ BAD: dict[str, tuple[bytes, str]] = {
         b'{"product":"x","quantity":2,"lines":[{"price":1e999}]}',
         "$.lines[0].price: number out of range",
     ),
+    "negative infinity": (b'{"product":"x","quantity":-Infinity}', "invalid JSON (byte"),
+    "an infinite whole number": (
+        b'{"product":"x","quantity":1e999}',
+        "$.quantity: number out of range",
+    ),
+    "a surrogate in UTF-8": (b'{"product":"\xed\xa0\x80","quantity":1}', "invalid JSON"),
+    "cut off within a character": (b'{"product":"\xc3', "invalid JSON"),
+    "nothing but space": (b"  ", "invalid JSON (incomplete)"),
     "null": (b"null", "$: expected object, got null"),
 }
 
@@ -169,6 +177,69 @@ async def test_r22_a_missing_body_is_refused(rig: Rig, headers: dict[str, str]) 
     )
     assert response.status_code == 400, response.text
     assert rig.ledger.order() == []
+
+
+async def test_r22_an_empty_body_is_refused(rig: Rig) -> None:
+    a = rig.step("A")
+
+    @saga_workflow(rig.name("Empty"))
+    async def workflow(saga: Saga, order: Order) -> None:
+        await a(saga, 1)
+
+    await rig.serve(workflow)
+    error = await rig.fail(workflow, content=b"")
+    assert (error.status, error.code) == (400, 400)
+    assert rig.ledger.order() == []
+    await rig.call(workflow, {"product": "next", "quantity": 1})
+    assert rig.ledger.order() == ["do A"]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("application/json; charset=utf-8", 200),
+        ("text/plain", 400),
+        ("application/xml", 400),
+    ],
+)
+async def test_r22_the_content_type_has_to_be_json(
+    rig: Rig, content_type: str, status: int
+) -> None:
+    a = rig.step("A")
+
+    @saga_workflow(rig.name("ContentType"))
+    async def workflow(saga: Saga, order: Order) -> str:
+        await a(saga, 1)
+        return order.product
+
+    await rig.serve(workflow)
+    response = await rig.restate.post(
+        workflow,
+        content=b'{"product":"x","quantity":1}',
+        headers={"content-type": content_type},
+    )
+    assert response.status_code == status, response.text
+    assert rig.ledger.order() == (["do A"] if status == 200 else [])
+
+
+async def test_r22_bad_input_of_a_callee_fails_its_caller_which_rolls_back(rig: Rig) -> None:
+    """The 400 crosses the call as a terminal error, and nothing of the callee has run."""
+    a, b = rig.steps("A", "B")
+
+    @saga_workflow(rig.name("CalledBadly"))
+    async def callee(saga: Saga, order: Order) -> None:
+        await b(saga, 1)
+
+    @saga_workflow(rig.name("CallsBadly"))
+    async def caller(saga: Saga) -> None:
+        await a(saga, 1)
+        await saga.ctx.generic_call(callee.name, "run", b'{"product":"x","quantity":"2"}')
+
+    await rig.serve(callee, caller)
+    error = await rig.fail(caller)
+    assert (error.status, error.code) == (400, 400)
+    assert "$.quantity: expected int, got str" in error.message
+    assert rig.ledger.order() == ["do A", "undo A"]
 
 
 async def test_r22_a_saga_without_input_takes_no_body(rig: Rig) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -11,6 +12,7 @@ import pytest
 import restate
 from restate import TerminalError
 from restate.context import Context
+from restate.extensions import current_context
 
 from resaga import (
     CompensationContext,
@@ -65,6 +67,29 @@ async def _cancel(saga: Saga, ctx: Context) -> object:
     return None
 
 
+async def _call(_: Saga, ctx: Context) -> object:
+    return await ctx.generic_call("Anything", "run", b"")
+
+
+async def _attach(saga: Saga, ctx: Context) -> object:
+    return await ctx.attach_invocation(saga.id)
+
+
+async def _resolve(_: Saga, ctx: Context) -> object:
+    ctx.resolve_awakeable("sign_1", "x")
+    return None
+
+
+async def _current(_: Saga, ctx: Context) -> object:
+    current: Any = current_context()
+    assert current is ctx
+    return await current.time()
+
+
+async def _in_a_task(_: Saga, ctx: Context) -> object:
+    return await asyncio.create_task(_time(_, ctx))
+
+
 async def _register(saga: Saga, _: Context) -> object:
     saga.add_compensation("X", lambda step, data: None, 1)
     return None
@@ -96,6 +121,7 @@ async def _step(saga: Saga, _: Context) -> object:
     "misuse",
     [
         _use_ctx, _sleep, _run, _send, _awakeable, _time, _cancel,
+        _call, _attach, _resolve, _current, _in_a_task,
         _register, _gather, _pivot, _savepoint, _step,
     ],
 )  # fmt: skip
@@ -124,6 +150,73 @@ async def test_r14_an_action_cannot_use_restate(rig: Rig, misuse: Misuse) -> Non
     assert await _entries(invocation) == ["Input", "Run Outer", "Output"]
     assert f"step 'Outer' of saga {workflow.name} ({invocation.id})" in refused[0]
     assert "durable=True" in refused[0]
+
+
+@pytest.mark.parametrize("place", ["body", "branch"])
+async def test_r14_an_action_cannot_wait_for_a_future_of_the_body(rig: Rig, place: str) -> None:
+    """What the body began, the body has to wait for: the wait replays with it."""
+    refused: list[str] = []
+
+    async def arm(saga: Saga) -> str:
+        future = saga.ctx.sleep(SHORT)
+
+        async def action(step: StepContext) -> str:
+            if not refused:
+                try:
+                    await future
+                except MisuseError as error:
+                    refused.append(str(error))
+                    raise
+            return "mended"
+
+        result = await create_saga_step("Outer", action)(saga)
+        await future
+        return result
+
+    @saga_workflow(rig.name("Future"))
+    async def workflow(saga: Saga) -> str:
+        if place == "body":
+            return await arm(saga)
+        (result,) = await saga.gather(arm(saga))
+        return result
+
+    await rig.serve(workflow)
+    invocation = await rig.send(workflow)
+    assert await invocation.result() == "mended"
+    assert await _entries(invocation) == ["Input", "Sleep", "Run Outer", "Output"]
+    assert "step 'Outer' of saga" in refused[0]
+
+
+@pytest.mark.parametrize("what", ["random", "uuid"])
+async def test_r14_an_action_cannot_draw_from_the_randomness_of_the_body(
+    rig: Rig, what: str
+) -> None:
+    """It is drawn again on replay, where actions do not run: the body would get other numbers."""
+    drawn: list[str] = []
+
+    def draw(ctx: Context) -> str:
+        return str(ctx.random().random() if what == "random" else ctx.uuid())
+
+    @saga_workflow(rig.name("Random"))
+    async def workflow(saga: Saga) -> str:
+        ctx = saga.ctx
+
+        async def action(step: StepContext) -> bool:
+            try:
+                draw(ctx)
+            except MisuseError:
+                return True
+            return False
+
+        refused = await create_saga_step("Draws", action)(saga)
+        drawn.append(draw(ctx))
+        if len(drawn) == 1:
+            raise ValueError("a hiccup")
+        return f"refused: {refused}"
+
+    await rig.serve(workflow)
+    assert await rig.call(workflow) == "refused: True"
+    assert len(set(drawn)) == 1, "the same on replay"
 
 
 async def _entries(invocation: Invocation) -> list[str]:

@@ -43,7 +43,30 @@ def _cyclic() -> dict[str, Any]:
     return value
 
 
+def _deep() -> dict[str, Any]:
+    value: list[Any] = [SECRET]
+    for _ in range(100_000):
+        value = [value]
+    return {"deep": value}
+
+
+class Lies:
+    """Its comparison cannot be relied on."""
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError(SECRET)
+
+    def __hash__(self) -> int:
+        return 1
+
+
 BAD: dict[str, Callable[[], Any]] = {
+    "nested too deeply": _deep,
+    "infinite": lambda: {"secret": SECRET, "value": float("-inf")},
+    "a set": lambda: {"value": {SECRET}},
+    "bytes": lambda: {"value": SECRET.encode()},
+    "a class": lambda: {"value": Opaque},
+    "no comparison": lambda: {SECRET: Lies()},
     "no JSON": lambda: {"secret": SECRET, "value": Opaque()},
     "no number": lambda: {"secret": SECRET, "value": float("nan")},
     "a cycle": _cyclic,
@@ -129,6 +152,53 @@ async def test_r15_data_of_a_failure_that_cannot_be_journaled(rig: Rig) -> None:
     assert error.code == 402
     assert error.message.startswith("declined")
     assert SECRET not in error.message
+
+
+@pytest.mark.parametrize("kind", ["unfit", "no JSON", "too large"])
+async def test_r15_data_beside_an_output_that_cannot_be_journaled(rig: Rig, kind: str) -> None:
+    """The output is fine; but what the compensation needs would be lost with the process."""
+    odd: dict[str, Any] = {"unfit": "x", "no JSON": Opaque(), "too large": [0] * 1000}
+
+    def run(step: StepContext, value: int) -> StepResponse[int, list[int]]:
+        rig.ledger.do(step)
+        return StepResponse(1, odd[kind])
+
+    async def undo(step: CompensationContext[object, int], data: list[int] | int) -> None:
+        rig.ledger.undo(step, [data, step.has_data, step.outcome])
+
+    bad = create_saga_step("Bad", run, undo)
+
+    @saga_workflow(rig.name("BadData"), max_result_size=1000)
+    async def workflow(saga: Saga) -> None:
+        await bad(saga, 7)
+
+    await rig.serve(workflow)
+    error = await rig.fail(workflow)
+    assert error.code == 500
+    assert "step 'Bad' of saga" in error.message
+    assert SECRET not in error.message
+    assert rig.ledger.order() == ["do Bad", "undo Bad"], "in a thread, too"
+    assert rig.ledger.payload("undo Bad") == [7, False, "unknown"]
+
+
+async def test_r15_data_of_a_failure_that_is_too_large(rig: Rig) -> None:
+    large: StepResponse[Any, Any] = StepResponse.permanent_failure(
+        "declined", [SECRET] * 500, status_code=402
+    )
+    bad = rig.step("Bad", returns=lambda _: large)
+
+    @saga_workflow(rig.name("LargeData"), max_result_size=1000)
+    async def workflow(saga: Saga) -> None:
+        await bad(saga, 7)
+
+    await rig.serve(workflow)
+    error = await rig.fail(workflow)
+    assert error.code == 402
+    assert error.message.startswith("declined")
+    assert SECRET not in error.message
+    assert rig.ledger.order() == ["do Bad", "undo Bad"]
+    told = rig.ledger.payload("undo Bad")
+    assert (told["data"], told["has_data"], told["outcome"]) == (7, False, "unknown")
 
 
 async def test_r15_a_message_too_long_for_the_journal_is_cut(rig: Rig) -> None:

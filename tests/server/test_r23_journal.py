@@ -74,5 +74,37 @@ async def test_r23_the_entry_of_a_step_tells_what_came_of_it(rig: Rig) -> None:
     }
 
 
+async def test_r23_the_entries_of_durable_code_hold_its_keys(rig: Rig) -> None:
+    d = rig.step("Pay", durable=True)
+
+    @saga_workflow(rig.name("Durable"))
+    async def workflow(saga: Saga) -> None:
+        await d(saga, 1)
+        raise TerminalError("no", 409)
+
+    await rig.serve(workflow)
+    invocation = await rig.send(workflow)
+    await invocation.error()
+    assert await invocation.runs() == ["Pay", "work", "compensate:Pay", "undo work"]
+    values = {entry.name: _json(entry.value) for entry in await invocation.journal() if entry.name}
+    assert values["Pay"] == {"key": f"{invocation.id}.1"}
+    assert values["compensate:Pay"] == {"key": f"{invocation.id}.1.undo"}
+
+
+async def test_r23_the_entry_of_a_compensation_that_failed_for_good_says_so(rig: Rig) -> None:
+    a = rig.step("A", undo_fails=TerminalError("stuck", 410))
+
+    @saga_workflow(rig.name("Stuck"))
+    async def workflow(saga: Saga) -> None:
+        await a(saga, 1)
+        raise TerminalError("no", 409)
+
+    await rig.serve(workflow)
+    invocation = await rig.send(workflow)
+    await invocation.error()
+    entries = {entry.name: entry for entry in await invocation.journal() if entry.name}
+    assert "stuck" in str(entries["compensate:A"].failure)
+
+
 def _json(value: Any) -> Any:
     return msgspec.json.decode(value) if isinstance(value, (bytes, str)) and value else value

@@ -283,3 +283,34 @@ async def test_r28_input_that_no_longer_decodes_is_an_ordinary_error(rig: Rig) -
     assert await rig.call(workflow, 7) == 7
     assert once.asked >= 4
     assert rig.ledger.order() == ["do A"]
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_r28_so_is_one_of_a_provider_that_is_a_plain_function(rig: Rig, first: bool) -> None:
+    """It may raise before there is a scope to enter."""
+    scopes = Scopes()
+    asked: list[int] = []
+    a, _ = _steps(rig, False)
+
+    def provider(request: SagaRequest[Any]) -> AbstractAsyncContextManager[Shop]:
+        asked.append(1)
+        if len(asked) in ((1,) if first else (2, 3)):
+            raise TerminalError("no such tenant", 403)
+        return scopes(request)
+
+    @saga_workflow(rig.name("Plain"), services_from=provider)
+    async def workflow(saga: Saga[Shop]) -> str:
+        await a(saga, 1)
+        if len(asked) == 1:
+            raise ValueError("a hiccup")
+        return saga.services.tenant
+
+    await rig.serve(workflow)
+    if first:
+        error = await rig.fail(workflow)
+        assert (error.code, error.message) == (403, "no such tenant")
+        assert rig.ledger.order() == []
+    else:
+        assert await rig.call(workflow, headers={"tenant": "acme"}) == "acme"
+        assert len(asked) >= 4
+        assert rig.ledger.order() == ["do A"]

@@ -36,6 +36,8 @@ OVERRIDDEN: dict[str, list[str]] = {
         "self", "name", "action", "serde", "max_attempts", "max_retry_duration", "type_hint",
         "args",
     ],
+    "random": ["self"],
+    "uuid": ["self"],
     "run_typed": ["self", "name", "action", "options", "args", "kwargs"],
     "create_call_future": ["self", "handle", "invocation_id_handle", "serde"],
     "do_raw_call": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import inspect
 import itertools
@@ -85,7 +86,7 @@ def test_r25_all_are_told_in_order_whoever_raises() -> None:
     order: list[str] = []
 
     class Named(SagaObserver):
-        def __init__(self, name: str, error: Exception | None) -> None:
+        def __init__(self, name: str, error: BaseException | None) -> None:
             self._name, self._error = name, error
 
         def on_step_failed(self, event: StepEvent) -> None:
@@ -93,9 +94,18 @@ def test_r25_all_are_told_in_order_whoever_raises() -> None:
             if self._error is not None:
                 raise self._error
 
-    errors = [None, ValueError("x"), TerminalError("x"), None]
-    notify([Named(n, e) for n, e in zip("abcd", errors, strict=True)], "on_step_failed", EVENT)
-    assert order == ["a", "b", "c", "d"]
+    errors = [None, ValueError("x"), TerminalError("x"), asyncio.CancelledError(), SystemExit(3)]
+    notify([Named(n, e) for n, e in zip("abcde", errors, strict=True)], "on_step_failed", EVENT)
+    assert order == ["a", "b", "c", "d", "e"]
+
+
+def test_a_user_at_the_keyboard_can_stop_even_an_observer() -> None:
+    class Interrupted(SagaObserver):
+        def on_step_failed(self, event: StepEvent) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        notify([Interrupted()], "on_step_failed", EVENT)
 
 
 @pytest.mark.parametrize("error", [ValueError(SECRET), TerminalError(SECRET), KeyError(SECRET)])

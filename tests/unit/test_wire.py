@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from restate import TerminalError
+from restate.exceptions import RetryableError
 
 from resaga import RollbackIncomplete, SagaCancelled
 from resaga.wire import (
@@ -27,6 +29,7 @@ any_text = st.text(st.characters(codec=None))  # Lone surrogates, too.
 
 # What the type checkers refuse as well is passed through here.
 loose_terminal = cast("Callable[..., TerminalError]", TerminalError)
+loose_retryable = cast("Callable[..., RetryableError]", RetryableError)
 
 
 def chained(exc: Exception, *, cause: Exception | None = None) -> Exception:
@@ -93,6 +96,9 @@ def test_a_terminal_error_that_can_be_sent_is_left_alone(error: TerminalError) -
         (TerminalError("no", 409, {"a": BROKEN}), "no", 409, {"a": CLEAN}),
         (TerminalError("no", 409, {BROKEN: "a"}), "no", 409, {CLEAN: "a"}),
         (loose_terminal("no", 409, {1: None, "b": "b"}), "no", 409, {"1": "None", "b": "b"}),
+        (loose_terminal("no", 409, ["a"]), "no", 409, None),
+        (loose_terminal("no", 409, "abc"), "no", 409, None),
+        (loose_terminal("no", 409, 5), "no", 409, None),
     ],
 )
 def test_r27_what_cannot_be_sent_is_replaced_and_the_rest_is_kept(
@@ -139,10 +145,30 @@ def test_r27_every_terminal_error_can_be_sent(message: Any, code: Any, metadata:
         KeyError("größe 💶"),
         chained(ValueError("why"), cause=KeyError("because")),
         ExceptionGroup("both", [ValueError("a"), KeyError("b")]),
+        RetryableError("later", 503, timedelta(seconds=1)),
+        chained(ValueError("why"), cause=RetryableError("later")),
     ],
 )
 def test_an_ordinary_error_that_can_be_reported_is_left_alone(error: Exception) -> None:
     assert carriable(error) is error
+
+
+class Detached:
+    """Like a row whose database session is closed."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("detached")
+
+
+class BrokenRepr(ValueError):
+    def __repr__(self) -> str:
+        return BROKEN
+
+
+def circular() -> Exception:
+    error, other = ValueError("why"), KeyError("because")
+    error.__cause__, other.__cause__ = other, error
+    return error
 
 
 def noted() -> Exception:
@@ -159,13 +185,26 @@ def noted() -> Exception:
         noted(),
         chained(ValueError("why"), cause=ValueError(BROKEN)),
         ExceptionGroup("both", [KeyError("a"), ValueError(BROKEN)]),
+        ValueError(Detached()),
+        ExceptionGroup("both", [KeyError("a"), ValueError(Detached())]),
+        BrokenRepr("why"),
+        circular(),
+        chained(ValueError("why"), cause=circular()),
+        loose_retryable("later", 70_000),
+        loose_retryable("later", True),
+        loose_retryable(7),
+        loose_retryable("later", 500, 3),
+        RetryableError("later", retry_after=timedelta(seconds=-1)),
+        chained(ValueError("why"), cause=loose_retryable("later", "x")),
     ],
 )
 def test_r27_one_that_cannot_is_replaced_by_one_that_names_it(error: Exception) -> None:
     standing_in = carriable(error)
     assert type(standing_in) is UnprintableError
     assert str(standing_in).startswith(f"{type(error).__name__}: ")
+    repr(standing_in).encode()
     "".join(traceback.format_exception(standing_in)).encode()
+    assert standing_in.__cause__ is None
 
 
 def test_r27_what_is_raised_instead_brings_nothing_along_that_cannot_be_sent() -> None:
