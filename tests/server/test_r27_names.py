@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from restate import TerminalError
 
-from resaga import MisuseError, Saga, StepContext, create_saga_step, saga_workflow
+from resaga import (
+    CompensationContext,
+    MisuseError,
+    Saga,
+    StepContext,
+    create_saga_step,
+    create_saga_workflow,
+    saga_workflow,
+)
 from tests.support import Rig
 
-NAMES = ["Zahlung prüfen 💶", 'say "hi"\n\ttwice', "x" * 1000, "a/b?c=d&e#f", " "]
+NAMES = [
+    "nul \x00 in it",
+    "line\u2028separator",
+    "Zahlung prüfen 💶",
+    'say "hi"\n\ttwice',
+    "x" * 1000,
+    "a/b?c=d&e#f",
+    " ",
+]
 BROKEN = "broken \udc80 text"
 
 
@@ -38,9 +56,40 @@ def test_r27_a_lone_surrogate_is_refused() -> None:
         create_saga_step("broken \ud800", run)
 
 
+def test_r27_so_is_one_of_a_workflow() -> None:
+    async def body(saga: Saga) -> None:
+        """Does nothing."""
+
+    with pytest.raises(MisuseError, match="lone surrogate"):
+        create_saga_workflow("broken \ud800", body)
+
+
+@pytest.mark.parametrize("name", ["", "broken \ud800"])
+async def test_r27_and_one_of_a_compensation_without_a_step(rig: Rig, name: str) -> None:
+    refused: list[MisuseError] = []
+
+    async def undo(step: CompensationContext, data: int) -> None:
+        """Never runs."""
+
+    @saga_workflow(rig.name("Added"))
+    async def workflow(saga: Saga) -> None:
+        try:
+            saga.add_compensation(name, undo, 1)
+        except MisuseError as error:
+            refused.append(error)
+        raise TerminalError("no", 409)
+
+    await rig.serve(workflow)
+    invocation = await rig.send(workflow)
+    assert (await invocation.error()).message == "no"
+    assert refused
+    assert await invocation.runs() == []
+
+
 def _odd(kind: str) -> Exception:
     code: Any = 500
     metadata: Any = None
+    message: Any = "odd"
     match kind:
         case "surrogate":
             return TerminalError(BROKEN)
@@ -52,12 +101,21 @@ def _odd(kind: str) -> Exception:
             code = "x"
         case "metadata":
             metadata = {"a": 1, 2: "b", "c": BROKEN}
+        case "number as message":
+            message = 7
         case _:
-            return ValueError(BROKEN)
-    return TerminalError("odd", code, metadata)
+            raise AssertionError(kind)
+    return TerminalError(message, code, metadata)
 
 
-KINDS = ["surrogate", "large code", "negative code", "text as code", "metadata"]
+KINDS = [
+    "surrogate",
+    "large code",
+    "negative code",
+    "text as code",
+    "metadata",
+    "number as message",
+]
 
 
 @pytest.mark.parametrize("where", ["action", "durable", "body", "undo"])
@@ -81,18 +139,57 @@ async def test_r27_odd_terminal_errors_end_a_saga_all_the_same(
     await rig.serve(workflow)
     told = await rig.fail(workflow)
     assert rig.ledger.undone() == ["A"]
-    assert "odd" in told.message or "broken" in told.message
+    assert any(part in told.message for part in ("odd", "broken", "7"))
+
+
+@pytest.mark.parametrize("where", ["action", "body", "undo"])
+async def test_r27_so_does_one_in_the_cause_of_what_cannot_be_told(rig: Rig, where: str) -> None:
+    def error(_: int = 0) -> Exception:
+        return _caused_by(ValueError(BROKEN), TerminalError("odd", 409))
+
+    a = rig.step(
+        "A",
+        fails=error if where == "action" else None,
+        undo_fails=error if where == "undo" else None,
+    )
+
+    @saga_workflow(rig.name("OddCause"))
+    async def workflow(saga: Saga) -> None:
+        await a(saga, 1)
+        raise error() if where == "body" else TerminalError("no", 409)
+
+    await rig.serve(workflow)
+    told = await rig.fail(workflow)
+    assert told.code == 409
+    assert rig.ledger.order() == ["do A", "undo A"]
+    assert "odd" in told.message
+
+
+def _caused_by(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+ORDINARY: dict[str, Callable[[], BaseException]] = {
+    "text": lambda: ValueError(BROKEN),
+    "cause": lambda: _caused_by(ValueError("why"), ValueError(BROKEN)),
+    "group": lambda: ExceptionGroup(BROKEN, [ValueError("a"), ValueError("b")]),
+    "base group": lambda: BaseExceptionGroup("x", [asyncio.CancelledError(), ValueError("a")]),
+}
 
 
 @pytest.mark.parametrize("where", ["action", "durable", "body", "undo"])
-async def test_r27_odd_ordinary_errors_are_retried_all_the_same(rig: Rig, where: str) -> None:
+@pytest.mark.parametrize("kind", ORDINARY)
+async def test_r27_odd_ordinary_errors_are_retried_all_the_same(
+    rig: Rig, kind: str, where: str
+) -> None:
     raised: list[int] = []
 
-    def once(_: int) -> Exception | None:
+    def once(_: int) -> BaseException | None:
         if raised:
             return None
         raised.append(1)
-        return _odd("ordinary")
+        return ORDINARY[kind]()
 
     a = rig.step(
         "A",

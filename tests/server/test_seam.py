@@ -12,15 +12,30 @@ import inspect
 from typing import Any
 
 import pytest
-from restate import server_context
+import restate
+from restate import exceptions, server_context
+from restate.context import Context
+from restate.exceptions import (
+    SdkInternalBaseException,
+    SdkInternalException,
+    SuspendedException,
+)
+from restate.handler import Handler, handler_from_callable
 from restate.server_context import (
+    DisconnectedException,
     ServerCallDurableFuture,
     ServerDurableFuture,
     ServerInvocationContext,
 )
 from restate.server_types import ReceiveChannel
+from restate.vm import (
+    AllCompletedUnresolvedFuture,
+    FirstCompletedUnresolvedFuture,
+    SingleUnresolvedFuture,
+    VMWrapper,
+)
 
-from resaga.seam import SagaContext
+from resaga.seam import SagaContext, all_of, any_of, handles
 
 LOOK = "the SDK has changed what resaga.seam overrides: compare it with the SDK's new code"
 
@@ -107,6 +122,68 @@ def test_futures_go_by_a_handle() -> None:
     assert "self.task = asyncio.create_task(self.async_def())" in inspect.getsource(
         server_context.LazyFuture
     ), LOOK
+
+
+VM: dict[str, list[str]] = {
+    "is_completed": ["self", "handle"],
+    "is_replaying": ["self"],
+    "sys_signal": ["self", "signal_name"],
+    "attach_invocation": ["self", "invocation_id"],
+}
+
+
+@pytest.mark.parametrize("name", VM)
+def test_the_state_machine_has_what_is_asked_of_it(name: str) -> None:
+    theirs: Any = getattr(VMWrapper, name)
+    assert list(inspect.signature(theirs).parameters) == VM[name], LOOK
+
+
+def test_what_is_waited_for_is_a_tree_of_handles() -> None:
+    one, other = SingleUnresolvedFuture(1), SingleUnresolvedFuture(2)
+    assert (one.handle, other.handle) == (1, 2), LOOK
+    for kind in (AllCompletedUnresolvedFuture, FirstCompletedUnresolvedFuture):
+        assert list(kind([one, other]).children) == [one, other], LOOK
+        # The journal makes one of the same kind out of others (Journal._attach_calls).
+        assert list(inspect.signature(kind.__init__).parameters) == ["self", "children"], LOOK
+    assert list(handles(any_of([all_of([1, 2]), other]))) == [1, 2, 2]
+
+
+def test_the_ways_by_which_an_attempt_ends_are_known() -> None:
+    """`resaga.classify` lets these pass; another one would roll sagas back (R4)."""
+    assert issubclass(DisconnectedException, Exception), LOOK
+    for internal in (SuspendedException, SdkInternalException):
+        assert issubclass(internal, SdkInternalBaseException), LOOK
+    found = {
+        name
+        for name, cls in inspect.getmembers(exceptions, inspect.isclass)
+        if issubclass(cls, BaseException) and cls.__module__ == exceptions.__name__
+    }
+    assert found == {
+        "RetryableError", "SdkInternalBaseException", "SdkInternalException",
+        "SuspendedException", "TerminalError",
+    }, LOOK  # fmt: skip
+
+
+def test_a_handler_says_whether_it_has_explicit_recovery() -> None:
+    assert "explicit_recovery" in inspect.getsource(Handler), LOOK
+    assert "self.handler = handler" in inspect.getsource(ServerInvocationContext), LOOK
+
+
+def test_a_handler_is_found_by_what_its_callable_holds() -> None:
+    """`resaga.handlers.Handler` passes that on."""
+    service = restate.Service("Seam")
+
+    @service.handler()
+    async def run(ctx: Context) -> None:
+        """Does nothing."""
+
+    class Holder:
+        def __call__(self, ctx: Context) -> None:
+            """Is never called."""
+
+    holder: Any = Holder()
+    holder.__dict__.update(vars(run))
+    assert handler_from_callable(holder) is handler_from_callable(run), LOOK
 
 
 def test_the_range_of_the_sdk_admits_one_minor_version() -> None:
