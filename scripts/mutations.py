@@ -412,8 +412,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         rule="R17",
         what="when a branch fails, the others go on",
         file="branches.py",
-        old="            if group.failed and group.abandons:\n",
-        new="            if group.failed and not group.abandons:\n",
+        old="        if any(group.failed and group.abandons for",
+        new="        if any(group.failed and not group.abandons for",
         tests=(
             "test_r17_gather.py::test_r17_when_one_fails_the_others_finish_their_step_and_start_no_other",
         ),

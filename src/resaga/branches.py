@@ -12,7 +12,7 @@ import asyncio
 import contextvars
 import functools
 from collections import deque
-from collections.abc import Awaitable, Coroutine, Generator, Iterable, Sequence
+from collections.abc import Awaitable, Coroutine, Generator, Iterable, Iterator, Sequence
 from types import CodeType
 from typing import Any, TypeVar, cast
 
@@ -88,7 +88,6 @@ class Branch:
         self.error: BaseException | None = None
         self.done = False
         self.draining = False
-        self.task: asyncio.Task[None] | None = None
         self.wanted: UnresolvedFuture | None = None
         self.shielded = False
         self.wakeup: _Wakeup[bool] | None = None
@@ -96,12 +95,16 @@ class Branch:
 
     def abandoned(self) -> Interruption | None:
         """What ends it early: a branch beside it, or beside one it stands in, has failed."""
+        if any(group.failed and group.abandons for group in self.groups()):
+            return BranchAbandoned("a branch beside this one failed")
+        return None
+
+    def groups(self) -> Iterator[_Group]:
+        """The gathers that it stands in, its own first."""
         group: _Group | None = self.group
         while group is not None:
-            if group.failed and group.abandons:
-                return BranchAbandoned("a branch beside this one failed")
+            yield group
             group = None if group.parent is None else group.parent.group
-        return None
 
     async def progress(self, wanted: UnresolvedFuture, *, shielded: bool) -> bool:
         """Hand what is waited for to the scheduler, until it resumes this branch."""
@@ -149,10 +152,10 @@ class Scheduler:
             context = contextvars.copy_context()
             context.run(current_waiter.set, branch)
             branch.wakeup = _Wakeup()
-            branch.task = asyncio.create_task(self._run(branch, arm), context=context)
-            self._keep(branch.task)
+            task = asyncio.create_task(self._run(branch, arm), context=context)
+            self._keep(task)
             # Also when the attempt ends before the task has begun.
-            branch.task.add_done_callback(functools.partial(_close_arm, arm))
+            task.add_done_callback(functools.partial(_close_arm, arm))
             group.branches.append(branch)
             self._ready.append((branch, True))
         if not group.done:
@@ -234,7 +237,7 @@ class Scheduler:
     def _interrupt(self, group: _Group) -> None:
         """Wake what waits in a group that has failed: its next wait raises (R17)."""
         for branch in list(self._blocked):
-            if not branch.shielded and _is_within(branch, group):
+            if not branch.shielded and group in branch.groups():
                 self._blocked.remove(branch)
                 self._ready.append((branch, False))
 
@@ -352,15 +355,6 @@ class _Watched(Awaitable[Any]):
             "I/O into a step, waits into saga.ctx.sleep, and what runs side by side into another "
             "saga.gather."
         )
-
-
-def _is_within(branch: Branch, group: _Group) -> bool:
-    inside: _Group | None = branch.group
-    while inside is not None:
-        if inside is group:
-            return True
-        inside = None if inside.parent is None else inside.parent.group
-    return False
 
 
 def _coroutine_of(task: asyncio.Task[Any]) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Generic, Never, TypedDict, overload
+from typing import Any, Generic, Never, overload
 
 import restate
 from restate import TerminalError
@@ -30,7 +30,7 @@ from resaga.serde import Codec, codec_for
 from resaga.services import Provider, SagaRequest, open_services
 from resaga.signature import check_function, parameters, resolve, returns
 
-__all__ = ["Body", "Handler", "HandlerOptions", "SagaOptions", "open_handler"]
+__all__ = ["Body", "Handler", "SagaOptions", "open_handler"]
 
 In_contra = TypeVar("In_contra", contravariant=True, default=Never)
 Out_co = TypeVar("Out_co", covariant=True, default=object)
@@ -58,18 +58,6 @@ class SagaOptions:
     deadline: timedelta | None = None
 
 
-class HandlerOptions(TypedDict, total=False):
-    """The options that the SDK's handlers take, by the SDK's names; see its documentation."""
-
-    metadata: dict[str, str] | None
-    inactivity_timeout: timedelta | None
-    abort_timeout: timedelta | None
-    journal_retention: timedelta | None
-    idempotency_retention: timedelta | None
-    ingress_private: bool | None
-    invocation_context_managers: list[Callable[[], Any]] | None
-
-
 class Body(Generic[In_contra, Out_co]):
     """The user's function of a saga, with the codecs of what it takes and gives."""
 
@@ -85,9 +73,9 @@ class Body(Generic[In_contra, Out_co]):
         self.fn = fn
         self.where = where
         self.takes_input: bool = len(taken) > leading
-        self._input = taken[-1].annotation if self.takes_input else None
+        declared = taken[-1].annotation if self.takes_input else None
         self.input: Codec[Any] = codec_for(
-            resolve(fn, self._input, where=where, what="the input"),
+            resolve(fn, declared, where=where, what="the input"),
             where=f"the input of {where}",
         )
         self.output: Codec[Any] = codec_for(

@@ -63,6 +63,7 @@ class SagaStep(Generic[In_contra, Out_co, CompensationData_co, S_contra]):
             options=options,
         )
         self._compensate: Callable[..., object] | None = None
+        self._undo_threaded = False
         self._codec: RecordCodec | None = None
         self.__doc__ = inspect.getdoc(run)
         self._check_options(where)
@@ -127,12 +128,14 @@ class SagaStep(Generic[In_contra, Out_co, CompensationData_co, S_contra]):
                 f"{where} takes {len(parameters(fn))} arguments. It gets two, the context and the "
                 "data: def undo(step, data)."
             )
-        if self.options.durable and runs_in_thread(fn):
+        threaded = runs_in_thread(fn)
+        if self.options.durable and threaded:
             raise MisuseError(
                 f"{where} is durable, and a plain function. Restate's context cannot be used from "
                 "a thread: make it an async def."
             )
         self._compensate = fn
+        self._undo_threaded = threaded
         return fn
 
     @overload
@@ -190,7 +193,7 @@ class SagaStep(Generic[In_contra, Out_co, CompensationData_co, S_contra]):
             name=self.name,
             path=path,
             fn=fn if fn is not None else _nothing,
-            threaded=fn is not None and runs_in_thread(fn),
+            threaded=self._undo_threaded,
             durable=self.options.durable,
             retry=self.options.compensation_retry,
             forward_key=key,

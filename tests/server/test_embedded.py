@@ -10,8 +10,7 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,8 +24,7 @@ from resaga.server import (
     Worker,
     find_restate_server,
 )
-
-LONG = timedelta(seconds=60)
+from tests.support.processes import LONG, eventually, gone
 
 QUICK = {"RESTATE_DEFAULT_NUM_PARTITIONS": "2"}
 
@@ -58,21 +56,6 @@ APP = """
     app = restate.app([probe])
     serverless = restate.app([probe], protocol="request_response")
 """
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + LONG.total_seconds()
-    while not condition():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.02)
-
-
-def gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 def port_of(url: str) -> int:

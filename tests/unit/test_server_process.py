@@ -7,8 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,28 +15,12 @@ import pytest
 
 from resaga.server.errors import StartFailed
 from resaga.server.process import SupervisedProcess, last_lines
-
-LONG = timedelta(seconds=60)
+from tests.support.processes import LONG, eventually, gone
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")
 
 READY = "from pathlib import Path; import os, signal, subprocess, sys, time\n"
 """What the programs below begin with."""
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + LONG.total_seconds()
-    while not condition():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.01)
-
-
-def gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 def dead(pid: int) -> bool:
