@@ -9,7 +9,9 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP_INSTALL := $(BIN)/python -m pip install -qq --require-hashes --only-binary :all:
+# --no-deps: the lock files name all there is, and resolving again would stumble over an extra
+# (coverage[toml]) as soon as a version comes out that they have no hash for.
+PIP_INSTALL := $(BIN)/python -m pip install -qq --require-hashes --no-deps --only-binary :all:
 STAMP := $(VENV)/.installed
 UV_VERSION := 0.13.9
 
