@@ -108,12 +108,15 @@ $(STAMP): requirements/dev.txt requirements/npm.txt pyproject.toml src/resaga/_v
 LOCK := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_ARGS)
 
+# All but npm, which has a lock file of its own.
+EXTRAS := cli dishka encryption fastapi otel pydantic server sql testing
+
 .PHONY: lock
 lock: $(STAMP) ## Resolve the dependencies into requirements/ (to newer ones: LOCK_ARGS=--upgrade)
 	@set -eu; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
 	$(BIN)/python -m venv "$$tools"; \
 	"$$tools/bin/python" -m pip install -qq --only-binary :all: uv==$(UV_VERSION); \
-	"$$tools/bin/uv" $(LOCK) --extra cli --extra pydantic --extra server --group dev \
+	"$$tools/bin/uv" $(LOCK) $(addprefix --extra ,$(EXTRAS)) --group dev \
 	  pyproject.toml --output-file requirements/dev.txt; \
 	"$$tools/bin/uv" $(LOCK) --extra npm --constraints requirements/dev.txt \
 	  pyproject.toml --output-file requirements/npm.txt
