@@ -520,7 +520,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         rule="R22",
         what="input that does not fit is retried",
-        file="handlers.py",
+        file="definitions/handlers.py",
         old='            raise TerminalError(f"{body.where}: {exc}", 400) from None\n',
         new='            raise CodecError(f"{body.where}: {exc}") from None\n',
         tests=("test_bad_input.py::test_r22_bad_input_is_refused_before_any_step",),
@@ -528,7 +528,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         rule="R22",
         what="the message does not say where the fault is",
-        file="handlers.py",
+        file="definitions/handlers.py",
         old='            raise TerminalError(f"{body.where}: {exc}", 400) from None\n',
         new='            raise TerminalError(f"{body.where}: bad input", 400) from None\n',
         tests=("test_bad_input.py::test_r22_bad_input_is_refused_before_any_step",),
@@ -536,7 +536,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         rule="R22",
         what="discovery has no schema of the input",
-        file="handlers.py",
+        file="definitions/handlers.py",
         old="generate_json_schema=body.input.schema)\n",
         new="generate_json_schema=dict)\n",
         tests=("test_r22_input.py::test_r22_discovery_carries_schemas",),

@@ -22,7 +22,8 @@ class Attempt:
         journal: The attempt as the journal and the server see it.
         workflow: Name of the definition, for messages and events.
         services: What steps get as ``step.services``.
-        mapper: The workflow's ``as_terminal_error`` (R3).
+        mappers: The ``as_terminal_error`` of the workflow, after those of the workflows that run
+            inside it and are running now (R3).
         observers: Who is told what happens (R25).
         max_result_size: Bytes that one step may leave in the journal (R15).
         scheduler: Runs branches side by side (R17).
@@ -33,7 +34,7 @@ class Attempt:
     journal: Journal
     workflow: str
     services: object
-    mapper: ErrorMapper | None
+    mappers: tuple[ErrorMapper | None, ...]
     observers: Sequence[SagaObserver]
     max_result_size: int
     scheduler: Scheduler

@@ -114,9 +114,8 @@ class Branch:
 class Scheduler:
     """The branches of one attempt."""
 
-    def __init__(self, journal: Journal, mapper: ErrorMapper | None) -> None:
+    def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._mapper = mapper
         self._ready: deque[tuple[Branch, bool]] = deque()
         self._blocked: list[Branch] = []
         self._quiet: asyncio.Future[None] | None = None
@@ -129,6 +128,7 @@ class Scheduler:
         arms: Sequence[tuple[str, object, Awaitable[Any]]],
         *,
         where: str,
+        mappers: Sequence[ErrorMapper | None] = (),
         abandons: bool = True,
     ) -> list[Any]:
         """Run arms side by side; the values in the order of the arms.
@@ -136,6 +136,7 @@ class Scheduler:
         Args:
             arms: For each its prefix, its line, and what runs in it.
             where: The saga, for messages.
+            mappers: Which ordinary errors of theirs are for good (R3).
             abandons: Whether the others end early when one fails (R17); for a rollback's
                 branches they do not.
 
@@ -163,7 +164,7 @@ class Scheduler:
                 await self._pump(group)
             else:
                 await self._join(group)
-        return self._outcome(group)
+        return self._outcome(group, mappers)
 
     async def wait(self, branch: Branch, wanted: UnresolvedFuture, *, shielded: bool) -> bool:
         """Wait on a branch's behalf."""
@@ -195,10 +196,10 @@ class Scheduler:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def _outcome(self, group: _Group) -> list[Any]:
+    def _outcome(self, group: _Group, mappers: Sequence[ErrorMapper | None]) -> list[Any]:
         for branch in group.branches:
             error = branch.error
-            if error is not None and terminal_of(error, self._mapper) is None:
+            if error is not None and terminal_of(error, *mappers) is None:
                 raise error
         if group.first_error is not None:
             raise group.first_error

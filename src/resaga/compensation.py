@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 import msgspec
 from restate import TerminalError
@@ -20,7 +20,20 @@ from resaga.record import ABSENT
 from resaga.scope import current_waiter
 from resaga.stack import Fork, Frame, Mark
 
-__all__ = ["Compensation", "keep_key", "unwind"]
+__all__ = ["Compensation", "Undo", "keep_key", "unwind"]
+
+
+class Undo(Protocol):
+    """What is on the stack of a saga: something that undoes what was done."""
+
+    @property
+    def undo_key(self) -> str:
+        """Unique to it in the saga, and the same on every attempt (R13)."""
+        ...
+
+    async def undo(self, attempt: Attempt) -> CompensationFailure | None:
+        """Undo; what failed for good, if it did. An ordinary error is raised, and retried."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,9 +69,13 @@ class Compensation:
     data: Callable[[], object] | None = None
     outcome: Outcome = "unknown"
 
+    async def undo(self, attempt: Attempt) -> CompensationFailure | None:
+        """Run it, journaled (R11)."""
+        return await (_undo_durable if self.durable else _undo_plain)(attempt, self)
+
 
 async def unwind(
-    attempt: Attempt, frame: Frame[Compensation], since: Mark | None = None
+    attempt: Attempt, frame: Frame[Undo], since: Mark | None = None
 ) -> list[CompensationFailure]:
     """Undo what a frame holds, newest first (R9); all of it, or what came after a mark.
 
@@ -74,14 +91,13 @@ async def unwind(
             failures += await _unwind_fork(attempt, item)
             continue
         with attempt.journal.shield(item.undo_key):
-            undo = _undo_durable if item.durable else _undo_plain
-            failure = await undo(attempt, item)
+            failure = await item.undo(attempt)
         if failure is not None:
             failures.append(failure)
     return failures
 
 
-async def _unwind_fork(attempt: Attempt, fork: Fork[Compensation]) -> list[CompensationFailure]:
+async def _unwind_fork(attempt: Attempt, fork: Fork[Undo]) -> list[CompensationFailure]:
     """Undo branches that ran side by side, side by side (R17)."""
     waiter = current_waiter.get()
     prefix = "undo." if waiter is None else f"{waiter.prefix}undo."

@@ -21,8 +21,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from restate import TerminalError
 
@@ -47,6 +48,9 @@ ROLLBACK_KEY = "resaga.rollback"
 
 FAILED_KEY = "resaga.failed"
 """Metadata key that lists, as JSON, the names of the compensations that failed for good."""
+
+_LEFT = " (rollback incomplete, not undone: "
+"""What stands in a `RollbackIncomplete`'s message between the original one and what is left."""
 
 
 class ResagaError(Exception):
@@ -150,12 +154,51 @@ class RollbackIncomplete(TerminalError):
         metadata[ROLLBACK_KEY] = "incomplete"
         metadata[FAILED_KEY] = json.dumps([f.name for f in self.failures])
         super().__init__(
-            f"{original.message} (rollback incomplete, not undone: {left})",
+            f"{original.message}{_LEFT}{left})",
             original.status_code,
             metadata,
         )
 
 
-def is_rollback_incomplete(metadata: Mapping[str, str] | None) -> bool:
-    """Whether a terminal error's metadata says that it was a `RollbackIncomplete`."""
-    return metadata is not None and metadata.get(ROLLBACK_KEY) == "incomplete"
+def received(error: TerminalError) -> TerminalError:
+    """A terminal error that crossed a service or the ingress, as what it was there (R10).
+
+    The class does not cross, but the metadata of a `RollbackIncomplete` tells it. Of its parts
+    the names of what failed come from there, the rest from how its message is built; where that
+    does not tell, the original has the whole message.
+    """
+    metadata = error.metadata or {}
+    if isinstance(error, RollbackIncomplete) or metadata.get(ROLLBACK_KEY) != "incomplete":
+        return error
+    message, failures = _taken_apart(error.message, _names(metadata.get(FAILED_KEY, "")))
+    rest = {k: v for k, v in metadata.items() if k not in (ROLLBACK_KEY, FAILED_KEY)}
+    original = TerminalError(message, error.status_code, rest or None)
+    incomplete = RollbackIncomplete(original, failures)
+    # As it was received, to the letter.
+    TerminalError.__init__(incomplete, error.message, error.status_code, metadata)
+    return incomplete
+
+
+def _names(text: str) -> list[str]:
+    try:
+        names: object = json.loads(text)
+    except ValueError:
+        return []
+    return [str(name) for name in cast("list[object]", names)] if isinstance(names, list) else []
+
+
+def _taken_apart(message: str, names: Sequence[str]) -> tuple[str, list[CompensationFailure]]:
+    original, found, left = message.rpartition(_LEFT)
+    untold = [CompensationFailure(name, "") for name in names]
+    if not found or not left.endswith(")"):
+        return message, untold
+    parts: list[CompensationFailure] = []
+    rest = left[:-1]
+    for name, following in zip(names, [*names[1:], None], strict=True):
+        if not rest.startswith(f"{name}: "):
+            return original, untold
+        rest = rest[len(name) + 2 :]
+        said, _, after = (rest, "", "") if following is None else rest.partition(f"; {following}: ")
+        parts.append(CompensationFailure(name, said))
+        rest = f"{following}: {after}"
+    return original, parts

@@ -118,7 +118,7 @@ async def run_durable(attempt: Attempt, spec: StepSpec, entry: Compensation) -> 
         response = response_of(await spec.run(*spec.arguments(context, entry.input)))
         _check_failure_data(attempt, spec, response)
     except BaseException as exc:
-        terminal = terminal_of(exc, spec.options.as_terminal_error, attempt.mapper)
+        terminal = terminal_of(exc, spec.options.as_terminal_error, *attempt.mappers)
         if terminal is None:
             if not journal.replaying and internal_of(exc) is None:
                 _tell(attempt, entry, "on_step_failed", error=exc, retried=True)
@@ -169,7 +169,7 @@ class _Action:
             response = response_of(await self._call())
             _check_failure_data(attempt, spec, response)
         except Exception as exc:
-            terminal = terminal_of(exc, spec.options.as_terminal_error, attempt.mapper)
+            terminal = terminal_of(exc, spec.options.as_terminal_error, *attempt.mappers)
             if terminal is None:
                 if internal_of(exc) is None:
                     _tell(attempt, entry, "on_step_failed", error=exc, retried=True)

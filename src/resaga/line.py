@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from resaga.attempt import Attempt
-from resaga.compensation import Compensation
+from resaga.compensation import Undo
 from resaga.errors import MisuseError
 from resaga.stack import Frame
 
@@ -20,7 +20,7 @@ class Line:
     and sees to it that there is one step at a time (R21).
     """
 
-    def __init__(self, prefix: str, frame: Frame[Compensation]) -> None:
+    def __init__(self, prefix: str, frame: Frame[Undo]) -> None:
         self.frame = frame
         self.prefix = prefix
         self._calls = 0

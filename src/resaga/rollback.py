@@ -10,7 +10,7 @@ from restate import TerminalError
 from resaga.action import ordinary_exit
 from resaga.attempt import Attempt
 from resaga.classify import internal_of, raise_terminal, terminal_of
-from resaga.compensation import Compensation, unwind
+from resaga.compensation import Undo, unwind
 from resaga.errors import MisuseError, RollbackIncomplete
 from resaga.line import Line
 from resaga.stack import Frame
@@ -55,14 +55,14 @@ class _RolledBack(Exception):
 
 async def _forward(attempt: Attempt, body: Callable[[Line], Awaitable[Out]]) -> Out:
     """Run the body, and roll back if it ends in a terminal error (R1)."""
-    frame: Frame[Compensation] = Frame()
+    frame: Frame[Undo] = Frame()
     line = Line("", frame)
     try:
         output = await body(line)
         _check_nothing_left(attempt, line)
         attempt.journal.check()
     except BaseException as exc:
-        terminal = terminal_of(exc, attempt.mapper)
+        terminal = terminal_of(exc, *attempt.mappers)
         if terminal is None:
             raise
         error = await _roll_back(attempt, frame, terminal)
@@ -89,7 +89,7 @@ def raise_reportable(exc: BaseException, *, where: str) -> Never:
 
 
 async def _roll_back(
-    attempt: Attempt, frame: Frame[Compensation], terminal: TerminalError
+    attempt: Attempt, frame: Frame[Undo], terminal: TerminalError
 ) -> TerminalError:
     """Undo everything, and give the error that the caller gets (R6, R9, R10)."""
     await attempt.journal.drain()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any, Generic, cast, overload
 
 from restate.context import Context
@@ -13,7 +14,7 @@ from typing_extensions import TypeVar
 from resaga.action import forbid_in_action, runs_in_thread
 from resaga.attempt import Attempt
 from resaga.branches import Branch, close
-from resaga.classify import raise_terminal, terminal_of
+from resaga.classify import ErrorMapper, raise_terminal, terminal_of
 from resaga.compensation import Compensation, unwind
 from resaga.contexts import CompensationContext
 from resaga.errors import MisuseError, RollbackIncomplete
@@ -21,6 +22,7 @@ from resaga.line import Line
 from resaga.policy import Retry
 from resaga.scope import current_waiter
 from resaga.signature import check_function
+from resaga.state import SagaState
 
 __all__ = ["Saga", "check_name"]
 
@@ -70,6 +72,40 @@ class Saga(Generic[S_co]):
     def services(self) -> S_co:
         """What the definition's ``services`` or ``services_from`` gave."""
         return cast(S_co, self._attempt.services)
+
+    @property
+    def state(self) -> SagaState:
+        """The state of the virtual object or Restate workflow, with undo.
+
+        What a saga sets or clears here is restored when it rolls back, or the savepoint around
+        it does. ``ctx.get`` and ``ctx.set`` stay as they are, and are not undone.
+
+        Raises:
+            MisuseError: There is no state here: a plain workflow has no key that could hold one.
+        """
+        attempt = self._attempt
+        if not attempt.journal.ctx.has_state:
+            raise MisuseError(
+                f"{attempt.where('saga.state')}: a plain workflow has no state. Make it a "
+                "SagaVirtualObject or a saga_restate_workflow, whose key holds it, or keep it in "
+                "a database, in a step."
+            )
+        return SagaState(attempt, lambda: self._line)
+
+    def _require_promises(self, what: str) -> None:
+        """Refuse what needs durable promises where there are none (R21)."""
+        attempt = self._attempt
+        if not attempt.journal.ctx.has_promises:
+            raise MisuseError(
+                f"{attempt.where(what)}: a Restate workflow runs inside another Restate workflow "
+                "only, as it needs durable promises, and this saga is none. Call it through "
+                "workflow_client(saga, workflow, key), or make this one a saga_restate_workflow."
+            )
+
+    def _inside(self, mapper: ErrorMapper | None) -> Saga[S_co]:
+        """This saga as a workflow sees it that runs inside, with error mapping of its own."""
+        mappers = (mapper, *self._attempt.mappers)
+        return Saga(replace(self._attempt, mappers=mappers), self._root)
 
     # fmt: off
     @overload
@@ -126,7 +162,11 @@ class Saga(Generic[S_co]):
                 lines = map(Line, prefixes, line.frame.fork(len(branches)))
                 arms = list(zip(prefixes, lines, branches, strict=True))
                 unused.pop_all()  # From here on the scheduler closes them.
-                return tuple(await attempt.scheduler.run(arms, where=attempt.where("The body")))
+                return tuple(
+                    await attempt.scheduler.run(
+                        arms, where=attempt.where("The body"), mappers=attempt.mappers
+                    )
+                )
 
     def savepoint(self) -> AbstractAsyncContextManager[None, None]:
         """A scope that can be rolled back alone (R18).
@@ -162,7 +202,7 @@ class Saga(Generic[S_co]):
         try:
             yield
         except BaseException as exc:
-            terminal = terminal_of(exc, attempt.mapper)
+            terminal = terminal_of(exc, *attempt.mappers)
             if terminal is None:
                 raise
             await attempt.journal.drain()

@@ -38,7 +38,16 @@ from restate.vm import (
 from resaga.action import forbid_in_action
 from resaga.errors import MisuseError
 
-__all__ = ["Hooks", "SagaContext", "ShieldedCall", "all_of", "any_of", "handles", "take_seam"]
+__all__ = [
+    "Hooks",
+    "SagaContext",
+    "ShieldedCall",
+    "all_of",
+    "any_of",
+    "handles",
+    "is_fresh",
+    "take_seam",
+]
 
 
 class Hooks(Protocol):
@@ -116,6 +125,16 @@ class SagaContext(ServerInvocationContext):
     def is_pending_run(self, handle: int) -> bool:
         """Whether a run has no result in the journal, and has not begun in this attempt."""
         return handle in self.run_coros_to_execute
+
+    @property
+    def has_state(self) -> bool:
+        """Whether the invocation may write the state of its key."""
+        return self.handler.service_tag.kind != "service"
+
+    @property
+    def has_promises(self) -> bool:
+        """Whether this is the main handler of a Restate workflow."""
+        return self.handler.kind == "workflow"
 
     @property
     def connection_gone(self) -> asyncio.Event:
@@ -266,6 +285,11 @@ def take_seam(ctx: Context) -> SagaContext:
     taken = cast(SagaContext, ctx)
     taken.vm = vm
     return taken
+
+
+def is_fresh(ctx: Context) -> bool:
+    """Whether this attempt's journal has no entry yet; of a context whose seam is not taken."""
+    return not cast(ServerInvocationContext, ctx).vm.is_replaying()
 
 
 def all_of(wanted: Iterable[int]) -> UnresolvedFuture:

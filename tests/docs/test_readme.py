@@ -75,7 +75,7 @@ def test_program_runs_as_printed(index: int, tmp_path: Path) -> None:
 SERVED = """
 import checkout
 import restate
-from resaga import SagaWorkflow
+from resaga import SagaRestateWorkflow, SagaVirtualObject, SagaWorkflow
 
 shop = restate.Service("Shop")
 
@@ -86,8 +86,9 @@ async def look(ctx: restate.Context) -> list[int]:
     return [checkout.stock["teapot"], paid, apologies]
 
 
-workflows = [one for one in vars(checkout).values() if isinstance(one, SagaWorkflow)]
-app = restate.app([shop, *workflows])
+kinds = SagaWorkflow, SagaRestateWorkflow, SagaVirtualObject
+definitions = [one for one in vars(checkout).values() if isinstance(one, kinds)]
+app = restate.app([shop, *definitions])
 """
 
 
@@ -96,6 +97,7 @@ class Shop:
     """The workflows of the README, served by a worker."""
 
     url: str
+    folder: Path
 
     def call(self, name: str, value: object = None) -> httpx.Response:
         return httpx.post(f"{self.url}/{name}", json=value, timeout=60, trust_env=False)
@@ -114,13 +116,68 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     (folder / "served.py").write_text(SERVED)
     with RestateServer() as server, Worker(app="served:app", cwd=folder) as worker:
         server.register(worker.uri)
-        yield Shop(server.ingress_url)
+        yield Shop(server.ingress_url, folder)
 
 
-def test_each_piece_is_tested_here() -> None:
-    names = [name for piece in PIECES for name in re.findall(r'@saga_workflow\("(\w+)"', piece)]
-    assert len(names) == len(PIECES)
-    assert set(names) == {case[0] for case in CASES}
+def test_each_definition_is_tested_here() -> None:
+    made = r'(?:saga_workflow|saga_restate_workflow|SagaVirtualObject)\("(\w+)"'
+    named = [re.findall(made, piece) for piece in PIECES]
+    assert all(named), "a piece that defines nothing"
+    assert {name for names in named for name in names} == {case[0] for case in CASES} | OTHERS
+
+
+OTHERS = {"ApprovalWorkflow", "Bundle", "Shopping", "Wallet"}
+
+
+def order(amount: int) -> dict[str, object]:
+    return {"product": "teapot", "quantity": 2, "amount": amount}
+
+
+def test_a_bundle_is_one_saga(shop: Shop) -> None:
+    before = shop.look()
+    assert shop.call("Bundle/run", [order(50), order(5000)]).status_code == 402
+    assert shop.look() == before
+    assert len(shop.call("Bundle/run", [order(50), order(50)]).json()) == 2
+
+
+@pytest.mark.parametrize("approved", [True, False])
+def test_an_approval_waits_for_its_signal(shop: Shop, approved: bool) -> None:
+    stock = shop.look()[0]
+    key = f"ApprovalWorkflow/{approved}"
+    assert shop.call(f"{key}/run/send", order(50)).status_code == 202
+    shop.call(f"{key}/approve", approved)
+    attach = f"{shop.url}/restate/workflow/{key}/attach"
+    answer = httpx.get(attach, timeout=60, trust_env=False)
+    assert answer.status_code == (200 if approved else 403), answer.text
+    assert shop.look()[0] == stock - (2 if approved else 0)
+
+
+def test_a_wallet_restores_its_balance(shop: Shop) -> None:
+    assert shop.call("Wallet/bob/spend", 5000).status_code == 402
+    assert shop.call("Wallet/bob/getBalance").json() == 0
+    assert shop.call("Wallet/bob/spend", 50).json() == -50
+    assert shop.call("Wallet/bob/getBalance").json() == -50
+
+
+def test_clients_call_from_inside(shop: Shop) -> None:
+    assert shop.call("Shopping/run", order(50)).json() == -50
+
+
+def test_clients_call_from_outside(shop: Shop) -> None:
+    program = (
+        "import asyncio, sys, checkout; "
+        "print(asyncio.run(checkout.from_outside(sys.argv[1], checkout.Order('teapot', 2, 50))))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program, shop.url],
+        cwd=shop.folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("Receipt(reserved=2, left=")
 
 
 NOTHING = (0, 0, 0)

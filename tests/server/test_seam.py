@@ -170,7 +170,7 @@ def test_a_handler_says_whether_it_has_explicit_recovery() -> None:
 
 
 def test_a_handler_is_found_by_what_its_callable_holds() -> None:
-    """`resaga.handlers.Handler` passes that on."""
+    """`resaga.definitions.handlers.Handler` passes that on."""
     service = restate.Service("Seam")
 
     @service.handler()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 import httpx
+import restate
+from restate.client_types import RestateClient
 
 from resaga import SagaStep
 from resaga.server import RestateServer
@@ -100,6 +102,11 @@ class Rig:
     async def send(self, target: Target, value: object = None, **how: Any) -> Invocation:
         """`Restate.send`."""
         return await self.restate.send(target, value, **how)
+
+    def client(self) -> AbstractAsyncContextManager[RestateClient]:
+        """The SDK's client of the ingress, for calls from outside."""
+        create: Any = vars(restate)["create_client"]  # Its annotation is not complete.
+        return cast("AbstractAsyncContextManager[RestateClient]", create(self.restate.ingress))
 
     async def cancel_in_flight(self, invocation: Invocation, target: Definition) -> None:
         """Cancel, and wait until the running attempt knows, where it is told while it runs.

@@ -31,7 +31,7 @@ from resaga import (
     create_saga_workflow,
     saga_workflow,
 )
-from resaga.handlers import open_handler
+from resaga.definitions.handlers import open_handler
 from resaga.seam import SagaContext, take_seam
 
 if TYPE_CHECKING:
@@ -268,8 +268,8 @@ async def yields(saga: Saga, order: Order) -> AsyncIterator[int]:
         (two_inputs, "at most one input"),
         (takes_nothing, "gets the saga"),
         (in_thread, "not an async def"),
-        (yields, "not an async def"),
-        (7, "not an async def"),
+        (yields, "is a generator"),
+        (7, "Give a function"),
     ],
 )
 def test_r21_what_cannot_be_a_body_is_refused(body: object, mend: str) -> None:
@@ -322,7 +322,14 @@ def test_r21_a_handler_is_not_called_as_a_function() -> None:
 def test_r21_a_second_handler_of_the_same_name_is_refused() -> None:
     workflow = make("Checkout", sell)
     with pytest.raises(ValueError, match="already exists"):
-        open_handler(workflow, workflow._body, _options(workflow), name="run", workflow="Checkout")
+        open_handler(
+            workflow.handler,
+            workflow,
+            workflow._body,
+            workflow._options,
+            name="run",
+            workflow="Checkout",
+        )
 
 
 def test_r21_a_context_is_taken_by_one_saga() -> None:
@@ -352,7 +359,7 @@ def provider(request: SagaRequest[Any]) -> AbstractAsyncContextManager[Shop]:
 
 
 def _options(workflow: SagaWorkflow[Any, Any]) -> Any:
-    return workflow._made_of[2]
+    return workflow._options
 
 
 def test_r28_with_services_gives_a_copy_and_leaves_the_workflow_alone() -> None:

@@ -23,7 +23,7 @@ from resaga import (
     UnsupportedTypeError,
     errors,
 )
-from resaga.errors import is_rollback_incomplete
+from resaga.errors import received
 
 CLASSES: dict[str, type[Exception]] = {
     name: cls
@@ -110,9 +110,38 @@ def test_r10_its_metadata_cross_services_and_keep_the_originals() -> None:
 
 
 def test_r10_it_is_known_by_its_metadata() -> None:
-    assert is_rollback_incomplete(RollbackIncomplete(TerminalError("no"), FAILURES).metadata)
+    sent = RollbackIncomplete(TerminalError("no flights", 409, {"airline": "X"}), FAILURES)
+    crossed = received(TerminalError(sent.message, sent.status_code, sent.metadata))
+    assert isinstance(crossed, RollbackIncomplete)
+    assert (crossed.message, crossed.status_code) == (sent.message, 409)
+    assert crossed.metadata == sent.metadata
+    assert crossed.original.message == "no flights"
+    assert crossed.original.metadata == {"airline": "X"}
+    assert [(f.name, f.message) for f in crossed.failures] == [
+        (f.name, f.message) for f in FAILURES
+    ]
     for metadata in (None, {}, {"resaga.rollback": "complete"}, {"other": "incomplete"}):
-        assert not is_rollback_incomplete(metadata)
+        other = TerminalError("no", 409, metadata)
+        assert received(other) is other
+
+
+@pytest.mark.parametrize(
+    "message", ["told otherwise", "no (rollback incomplete, not undone: Else: x)", ""]
+)
+def test_r10_one_whose_message_tells_nothing_still_names_what_failed(message: str) -> None:
+    sent = RollbackIncomplete(TerminalError("no"), FAILURES)
+    crossed = received(TerminalError(message, 500, sent.metadata))
+    assert isinstance(crossed, RollbackIncomplete)
+    assert crossed.message == message
+    assert [f.name for f in crossed.failures] == [f.name for f in FAILURES]
+
+
+def test_r10_names_that_are_no_list_are_none() -> None:
+    for names in ("", "{}", "null", "[1"):
+        metadata = {"resaga.rollback": "incomplete", "resaga.failed": names}
+        crossed = received(TerminalError("no", 500, metadata))
+        assert isinstance(crossed, RollbackIncomplete)
+        assert crossed.failures == ()
 
 
 def test_r10_names_of_any_text_are_listed_so_that_they_can_be_read_back() -> None:

@@ -65,7 +65,7 @@ def attempt_of(*observers: SagaObserver, saga_id: str = "inv_1") -> Attempt:
         journal=cast("Journal", SimpleNamespace(saga_id=saga_id)),
         workflow="Checkout",
         services=None,
-        mapper=None,
+        mappers=(),
         observers=observers,
         max_result_size=1,
         scheduler=cast("Scheduler", None),

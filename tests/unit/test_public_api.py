@@ -15,7 +15,7 @@ import resaga
 CLASSES = [name for name in resaga.__all__ if inspect.isclass(getattr(resaga, name))]
 FUNCTIONS = [name for name in resaga.__all__ if inspect.isfunction(getattr(resaga, name))]
 # Type aliases and the version have their words in the module they stand in.
-OTHERS = {"ErrorMapper", "Outcome", "__version__"}
+OTHERS = {"ErrorMapper", "Outcome", "Via", "__version__"}
 
 
 def own_members(cls: type) -> list[str]:

@@ -1,29 +1,24 @@
-"""Workflows as Restate's own definitions: `saga_workflow` and `create_saga_workflow`."""
+"""Workflows as Restate's own services: `saga_workflow` and `create_saga_workflow`."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any, Generic, Never, Protocol, TypedDict, Unpack, cast, overload
+from typing import Any, Generic, Never, Protocol, Unpack, cast, overload
 
 import restate
-from restate import InvocationRetryPolicy
 from typing_extensions import TypeVar
 
-from resaga.action import runs_in_thread
-from resaga.classify import ErrorMapper, check_mapper
-from resaga.errors import MisuseError
-from resaga.handlers import Body, Handler, SagaOptions, open_handler, refuse_explicit_recovery
-from resaga.observe import SagaObserver
-from resaga.policy import (
-    DEFAULT_MAX_RESULT_SIZE,
-    check_result_size,
-    positive,
-    saga_retry_policy,
+from resaga.contracts import Contract, contract_type
+from resaga.definitions.handlers import Body, Handler, open_handler, refuse_explicit_recovery
+from resaga.definitions.options import (
+    SagaOptions,
+    WorkflowOptions,
+    check_service_name,
+    for_definition,
 )
-from resaga.saga import Saga, check_name
+from resaga.nested import run_inside
+from resaga.saga import Saga
 from resaga.services import Provider
 
 __all__ = ["SagaWorkflow", "create_saga_workflow", "saga_workflow"]
@@ -35,19 +30,6 @@ S_contra = TypeVar("S_contra", contravariant=True, default=Any)
 In = TypeVar("In")
 Out = TypeVar("Out")
 S = TypeVar("S")
-
-
-_SERVICE_NAME = re.compile(r"([a-zA-Z]|_[a-zA-Z0-9])[a-zA-Z0-9._-]*")
-"""The names of services that Restate's discovery admits: they stand in URLs."""
-
-
-def _check_service_name(name: object) -> None:
-    check_name(name, "workflow")
-    if isinstance(name, str) and _SERVICE_NAME.fullmatch(name) is None:
-        raise MisuseError(
-            f"Restate admits no service named {name!r}: the name stands in URLs. Use letters, "
-            "digits, '.', '-' and '_', beginning with a letter."
-        )
 
 
 class SagaWorkflow(restate.Service, Generic[In_contra, Out_co, S_contra]):
@@ -65,21 +47,15 @@ class SagaWorkflow(restate.Service, Generic[In_contra, Out_co, S_contra]):
         name: str,
         fn: Callable[..., Awaitable[Any]],
         options: SagaOptions,
-        **restate_options: Any,
+        definition: Mapping[str, Any],
     ) -> None:
-        _check_service_name(name)
-        if runs_in_thread(fn):
-            raise MisuseError(
-                f"The body of workflow {name} is not an async def: {fn!r}. It awaits steps, so it "
-                "has to be one."
-            )
-        self._made_of = (name, fn, options, restate_options)
-        definition = dict(restate_options)
-        policy = saga_retry_policy(definition.pop("retry_policy", None), where=f"workflow {name}")
-        super().__init__(name, invocation_retry_policy=policy, **definition)
-        self._body = body = Body(fn, where=name, leading=1)
+        check_service_name(name, "workflow")
+        super().__init__(name, **definition)
+        self._made_of = (fn, options, definition)
+        self._options = options
+        self._body: Body[In_contra, Out_co] = Body(fn, where=name, gets=["the saga"])
         self.run: Handler[In_contra, Out_co] = open_handler(
-            self, body, options, name="run", workflow=name
+            self.handler, self, self._body, options, name="run", workflow=name
         )
 
     @property
@@ -104,29 +80,61 @@ class SagaWorkflow(restate.Service, Generic[In_contra, Out_co, S_contra]):
         Returns:
             A workflow of the same name, to be served instead of this one.
         """
-        name, fn, options, restate_options = self._made_of
+        fn, options, definition = self._made_of
         bound = replace(options, services=None, services_from=provider)
-        return SagaWorkflow(name, fn, bound, **restate_options)
+        return SagaWorkflow(self.name, fn, bound, definition)
+
+    @property
+    def contract(self) -> Contract[In_contra, Out_co]:
+        """What a caller has to know of it: name, input and output, and none of its code."""
+        return Contract(
+            self.name, contract_type(self._body.input), contract_type(self._body.output)
+        )
+
+    @overload
+    def run_as_step(
+        self: SagaWorkflow[None, Out, S], saga: Saga[S]
+    ) -> Coroutine[object, Never, Out]: ...
+    @overload
+    def run_as_step(
+        self, saga: Saga[S_contra], input: In_contra
+    ) -> Coroutine[object, Never, Out_co]: ...
+    def run_as_step(
+        self, saga: Saga[Any], input: object = None
+    ) -> Coroutine[object, Never, object]:
+        """Run this workflow inside another saga: its compensations join that saga.
+
+        It is as if its body stood in the other's: one invocation, one journal, one rollback,
+        newest first over both. It has the other's services, observers and deadline; its own
+        ``as_terminal_error`` is asked before the other's (R3). On replay it runs again, as the
+        body does.
+
+        Args:
+            saga: The saga in hand, also in a branch of ``saga.gather``.
+            input: The workflow's input, given as it is.
+
+        Returns:
+            What its body returns.
+
+        Raises:
+            restate.TerminalError: It failed for good. Nothing is rolled back yet: that happens
+                when the saga fails, or the savepoint around it (R5, R18).
+            MisuseError: It is called inside an action (R14).
+
+        Example::
+
+            paid = await pay.run_as_step(saga, Payment(order.id, order.amount))
+        """
+        body = self._body
+        return run_inside(
+            saga,
+            lambda inner: body.call(inner, inner.ctx, input),
+            mapper=self._options.as_terminal_error,
+            what=f"{self.name}.run_as_step",
+        )
 
     def __repr__(self) -> str:
         return f"<SagaWorkflow {self.name}>"
-
-
-class WorkflowOptions(TypedDict, total=False):
-    """The options of `saga_workflow` beside ``services`` and ``services_from``."""
-
-    as_terminal_error: ErrorMapper | None
-    observers: Sequence[SagaObserver]
-    max_result_size: int
-    deadline: timedelta | None
-    retry_policy: InvocationRetryPolicy | None
-    description: str | None
-    metadata: Mapping[str, str] | None
-    inactivity_timeout: timedelta | None
-    abort_timeout: timedelta | None
-    journal_retention: timedelta | None
-    idempotency_retention: timedelta | None
-    ingress_private: bool | None
 
 
 class WorkflowDecorator(Protocol):
@@ -179,18 +187,7 @@ def saga_workflow(
     *,
     services: object = None,
     services_from: Provider[Any, object] | None = None,
-    as_terminal_error: ErrorMapper | None = None,
-    observers: Sequence[SagaObserver] = (),
-    max_result_size: int = DEFAULT_MAX_RESULT_SIZE,
-    deadline: timedelta | None = None,
-    retry_policy: InvocationRetryPolicy | None = None,
-    description: str | None = None,
-    metadata: Mapping[str, str] | None = None,
-    inactivity_timeout: timedelta | None = None,
-    abort_timeout: timedelta | None = None,
-    journal_retention: timedelta | None = None,
-    idempotency_retention: timedelta | None = None,
-    ingress_private: bool | None = None,
+    **given: Unpack[WorkflowOptions],
 ) -> WorkflowDecorator | ServedWorkflowDecorator[Any]:
     """Make a workflow of an ``async def`` that takes a `Saga` and at most one input.
 
@@ -203,22 +200,9 @@ def saga_workflow(
         services: An object that all its sagas share as ``saga.services``.
         services_from: A function of a `SagaRequest` that gives an async context manager, entered
             once per attempt; what it yields are the services (R28).
-        as_terminal_error: Which ordinary errors end the saga, beside the registered ones (R3).
-        observers: Told what happens, see `SagaObserver` (R25).
-        max_result_size: Bytes that one step may leave in the journal, default 8 MiB (R15).
-        deadline: Bounds the forward part, from the first step on: when it passes, the step in
-            flight is waited for, no other starts, and the saga rolls back with
-            `DeadlineExceeded` (408). The rollback is never bounded. It costs one journal entry.
-            By default there is none (R20).
-        retry_policy: How Restate retries attempts; it always pauses in the end, and never kills,
-            as a killed saga is not rolled back.
-        description: Shown by Restate's UI and its OpenAPI documents.
-        metadata: Likewise.
-        inactivity_timeout: How long an attempt may be idle before Restate suspends it.
-        abort_timeout: How long after that it may go on before its connection is cut.
-        journal_retention: How long the journal is kept after the end.
-        idempotency_retention: How long results of idempotent requests are kept.
-        ingress_private: Whether only other handlers may call it.
+        **given: `WorkflowOptions`: ``deadline``, ``as_terminal_error``, ``observers``,
+            ``max_result_size``, and what Restate's own definitions take: ``retry_policy``,
+            retentions, timeouts, ``ingress_private``, ``description``, ``metadata``.
 
     Raises:
         MisuseError: At definition, for what cannot work (R21).
@@ -234,35 +218,16 @@ def saga_workflow(
 
         app = restate.app([checkout])
     """
-    positive(deadline, f"deadline of workflow {name}")
-    check_result_size(max_result_size, f"max_result_size of workflow {name}")
-    check_mapper(as_terminal_error, f"as_terminal_error of workflow {name}")
-    if services is not None and services_from is not None:
-        raise MisuseError(
-            f"workflow {name} has both services= and services_from=. Give the one object all sagas "
-            "share, or the provider that builds them for each attempt."
-        )
-    options = SagaOptions(
+    options, definition = for_definition(
+        f"workflow {name}",
+        given,
+        WorkflowOptions,
         services=services,
         services_from=services_from,
-        as_terminal_error=as_terminal_error,
-        observers=tuple(observers),
-        max_result_size=max_result_size,
-        deadline=deadline,
     )
-    restate_options: dict[str, Any] = {
-        "retry_policy": retry_policy,
-        "description": description,
-        "metadata": None if metadata is None else dict(metadata),
-        "inactivity_timeout": inactivity_timeout,
-        "abort_timeout": abort_timeout,
-        "journal_retention": journal_retention,
-        "idempotency_retention": idempotency_retention,
-        "ingress_private": ingress_private,
-    }
 
     def decorate(fn: Callable[..., Coroutine[object, Never, object]]) -> object:
-        return SagaWorkflow(name, fn, options, **restate_options)
+        return SagaWorkflow(name, fn, options, definition)
 
     return cast("WorkflowDecorator", decorate)
 

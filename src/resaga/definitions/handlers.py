@@ -1,11 +1,9 @@
-"""A saga as a handler of Restate: bytes in, one attempt, a value out (R22, R28)."""
+"""The user's functions as handlers of Restate: bytes in, one attempt, a value out (R22, R28)."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Generic, Never, overload
+from typing import Any, Generic, Literal, Never, TypeAlias, overload
 
 import restate
 from restate import TerminalError
@@ -15,64 +13,63 @@ from restate.serde import Serde
 from restate.server_context import ServerInvocationContext
 from typing_extensions import TypeVar
 
-from resaga.action import Running
+from resaga.action import Running, runs_in_thread
 from resaga.attempt import Attempt
 from resaga.branches import Scheduler
-from resaga.classify import ErrorMapper
+from resaga.classify import ErrorMapper, raise_terminal, terminal_of
+from resaga.definitions.options import SagaOptions
 from resaga.errors import CodecError, MisuseError
 from resaga.journal import Journal
 from resaga.line import Line
-from resaga.observe import SagaObserver
-from resaga.policy import DEFAULT_MAX_RESULT_SIZE
 from resaga.rollback import drive, raise_reportable
 from resaga.saga import Saga
+from resaga.seam import is_fresh
 from resaga.serde import Codec, codec_for
-from resaga.services import Provider, SagaRequest, open_services
+from resaga.services import SagaRequest, open_services
 from resaga.signature import check_function, parameters, resolve, returns
+from resaga.wire import carriable_terminal
 
-__all__ = ["Body", "Handler", "SagaOptions", "open_handler"]
+__all__ = ["Body", "Definition", "Gets", "Handler", "open_handler", "open_shared_handler"]
 
 In_contra = TypeVar("In_contra", contravariant=True, default=Never)
 Out_co = TypeVar("Out_co", covariant=True, default=object)
 Out = TypeVar("Out")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SagaOptions:
-    """The options of a definition that are resaga's own.
-
-    Attributes:
-        services: An object shared by all its sagas.
-        services_from: A provider that builds services for each attempt (R28).
-        as_terminal_error: The definition's own mapper (R3).
-        observers: Who is told what happens (R25).
-        max_result_size: Bytes that one step may leave in the journal (R15).
-        deadline: Bounds the forward part (R20).
-    """
-
-    services: object = None
-    services_from: Provider[Any, object] | None = None
-    as_terminal_error: ErrorMapper | None = None
-    observers: Sequence[SagaObserver] = ()
-    max_result_size: int = DEFAULT_MAX_RESULT_SIZE
-    deadline: timedelta | None = None
+Gets: TypeAlias = Literal["the saga", "the Restate context"]
+"""What the user's functions get before their input."""
 
 
 class Body(Generic[In_contra, Out_co]):
-    """The user's function of a saga, with the codecs of what it takes and gives."""
+    """The user's function of a handler, with the codecs of what it takes and gives.
 
-    def __init__(self, fn: Callable[..., Awaitable[Any]], *, where: str, leading: int) -> None:
+    Attributes:
+        fn: The function.
+        gets: What it gets before its input.
+        where: The handler, for messages.
+        takes_input: Whether it takes one.
+        input: How its input is read.
+        output: How its result is written.
+    """
+
+    def __init__(
+        self, fn: Callable[..., Awaitable[Any]], *, where: str, gets: Sequence[Gets]
+    ) -> None:
         check_function(fn, where=where)
-        taken = parameters(fn)
-        if not leading <= len(taken) <= leading + 1:
+        if runs_in_thread(fn):
             raise MisuseError(
-                f"{where} takes {len(taken)} arguments. It gets "
-                + ("the saga" if leading == 1 else "the saga and the Restate context")
-                + ", and at most one input after that."
+                f"The body of {where} is not an async def: {fn!r}. It awaits Restate, so it has "
+                "to be one."
+            )
+        taken = parameters(fn)
+        if not len(gets) <= len(taken) <= len(gets) + 1:
+            raise MisuseError(
+                f"{where} takes {len(taken)} arguments. It gets {' and '.join(gets)}, and at most "
+                "one input after that."
             )
         self.fn = fn
+        self.gets = gets
         self.where = where
-        self.takes_input: bool = len(taken) > leading
+        self.takes_input: bool = len(taken) > len(gets)
         declared = taken[-1].annotation if self.takes_input else None
         self.input: Codec[Any] = codec_for(
             resolve(fn, declared, where=where, what="the input"),
@@ -81,6 +78,18 @@ class Body(Generic[In_contra, Out_co]):
         self.output: Codec[Any] = codec_for(
             returns(fn, where=where), where=f"the result of {where}"
         )
+
+    def call(self, saga: Saga[Any] | None, ctx: Context, value: object) -> Awaitable[Any]:
+        """Call the function with what it gets."""
+        given = [saga if what == "the saga" else ctx for what in self.gets]
+        return self.fn(*given, value) if self.takes_input else self.fn(*given)
+
+
+Definition: TypeAlias = restate.Service | restate.VirtualObject | restate.Workflow
+"""One of Restate's definitions."""
+
+Register: TypeAlias = Callable[..., Callable[[Any], Any]]
+"""A method of a definition that makes decorators for handlers: ``handler``, ``main``."""
 
 
 class _InputSerde(Serde[Any]):
@@ -157,7 +166,8 @@ class Handler(Generic[In_contra, Out_co]):
 
 
 def open_handler(
-    definition: restate.Service,
+    register: Register,
+    definition: Definition,
     body: Body[Any, Any],
     options: SagaOptions,
     *,
@@ -165,24 +175,77 @@ def open_handler(
     workflow: str,
     **handler_options: Any,
 ) -> Handler[Any, Any]:
-    """Register a saga as a handler of one of Restate's definitions."""
+    """Register a saga as a handler of one of Restate's definitions.
+
+    Args:
+        register: The SDK's decorator-maker for handlers of the kind.
+        definition: The definition.
+        body: The user's function.
+        options: resaga's own options of the handler.
+        name: Its name on the wire.
+        workflow: What messages and events call the saga by.
+        **handler_options: The SDK's.
+    """
     running = Running()
 
-    async def with_input(ctx: Context, raw: bytes) -> Any:
+    async def attempt(ctx: Context, raw: bytes) -> Any:
         return await _attempt(ctx, raw, body, options, running, workflow)
 
+    return _open(register, definition, body, attempt, name=name, **handler_options)
+
+
+def open_shared_handler(
+    register: Register,
+    definition: Definition,
+    body: Body[Any, Any],
+    mapper: ErrorMapper | None,
+    *,
+    name: str,
+    **handler_options: Any,
+) -> Handler[Any, Any]:
+    """Register a function without a saga: a shared handler, a signal, a query.
+
+    Its input is refused as a saga's is (R22), and its errors are mapped alike (R3); else it is a
+    handler of the SDK's as any other. `open_handler` says what the arguments are.
+    """
+
+    async def attempt(ctx: Context, raw: bytes) -> Any:
+        value = _decode(raw, body, fresh=is_fresh(ctx)) if body.takes_input else None
+        try:
+            return await body.call(None, ctx, value)
+        except BaseException as exc:
+            terminal = terminal_of(exc, mapper)
+            if terminal is not None:
+                raise_terminal(carriable_terminal(terminal))
+            raise_reportable(exc, where=f"The code of {body.where}")
+
+    return _open(register, definition, body, attempt, name=name, **handler_options)
+
+
+def _open(
+    register: Register,
+    definition: Definition,
+    body: Body[Any, Any],
+    attempt: Callable[[Context, bytes], Awaitable[Any]],
+    *,
+    name: str,
+    **handler_options: Any,
+) -> Handler[Any, Any]:
+    async def with_input(ctx: Context, raw: bytes) -> Any:
+        return await attempt(ctx, raw)
+
     async def without_input(ctx: Context) -> Any:
-        return await _attempt(ctx, b"", body, options, running, workflow)
+        return await attempt(ctx, b"")
 
     fn = with_input if body.takes_input else without_input
     fn.__doc__ = body.fn.__doc__
-    register = definition.handler(
+    decorate = register(
         name=name,
         input_serde=_InputSerde(body.input),
         output_serde=_OutputSerde(body.output, body.where),
         **handler_options,
     )
-    registered = register(fn)
+    registered = decorate(fn)
     _declare_types(handler_from_callable(registered).handler_io, body)
     return Handler(registered, service=definition.name, name=name)
 
@@ -207,7 +270,7 @@ async def _attempt(
 ) -> Any:
     journal = Journal(ctx, running, deadline=options.deadline)
     _refuse_explicit_recovery(journal.ctx, workflow)
-    value = _decode(journal, raw, body) if body.takes_input else None
+    value = _decode(raw, body, fresh=journal.fresh) if body.takes_input else None
     request = SagaRequest(
         input=value,
         headers=dict(journal.ctx.invocation.headers),
@@ -223,15 +286,14 @@ async def _attempt(
                 journal=journal,
                 workflow=workflow,
                 services=services,
-                mapper=options.as_terminal_error,
+                mappers=(options.as_terminal_error,),
                 observers=options.observers,
                 max_result_size=options.max_result_size,
-                scheduler=Scheduler(journal, options.as_terminal_error),
+                scheduler=Scheduler(journal),
             )
 
             async def run(line: Line) -> Any:
-                saga = Saga(attempt, line)
-                return await (body.fn(saga, value) if body.takes_input else body.fn(saga))
+                return await body.call(Saga(attempt, line), journal.ctx, value)
 
             return await drive(attempt, run)
     except BaseException as exc:
@@ -239,16 +301,16 @@ async def _attempt(
         raise_reportable(exc, where=f"The services or the code of {where}")
 
 
-def _decode(journal: Journal, raw: bytes, body: Body[Any, Any]) -> Any:
+def _decode(raw: bytes, body: Body[Any, Any], *, fresh: bool) -> Any:
     try:
         return body.input.decode(raw)
     except CodecError as exc:
-        if journal.fresh:
+        if fresh:
             raise TerminalError(f"{body.where}: {exc}", 400) from None
         raise CodecError(
-            f"The input of {body.where} ({journal.saga_id}) no longer fits its type: {exc}. The "
-            "saga has begun, so it cannot be refused any more. Deploy code that reads the input "
-            "of sagas in flight; Restate tries again."
+            f"The input of {body.where} no longer fits its type: {exc}. The invocation has begun, "
+            "so it cannot be refused any more. Deploy code that reads the input of those in "
+            "flight; Restate tries again."
         ) from exc
 
 

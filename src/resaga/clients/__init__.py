@@ -1,0 +1,1 @@
+"""Clients: calling workflows, services and objects, from inside Restate and from outside."""

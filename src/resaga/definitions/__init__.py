@@ -1,0 +1,1 @@
+"""Workflows, Restate workflows and virtual objects: sagas as Restate's own definitions."""
