@@ -25,7 +25,7 @@ from resaga.classify import ErrorMapper, internal_of, terminal_of
 from resaga.errors import BranchAbandoned, Interruption, MisuseError
 from resaga.journal import Journal
 from resaga.scope import current_waiter
-from resaga.seam import any_of
+from resaga.seam import all_of, any_of
 
 __all__ = ["Branch", "Scheduler", "close"]
 
@@ -228,19 +228,10 @@ class Scheduler:
                 self._ending = self._ending or internal
             elif not group.failed:
                 group.first_error = branch.error
-                if group.abandons:
-                    self._interrupt(group)
         if group.done and group.joined is not None:
             group.joined.set_result(None)
             return  # Its parent goes on, in the same turn.
         self._fall_quiet()
-
-    def _interrupt(self, group: _Group) -> None:
-        """Wake what waits in a group that has failed: its next wait raises (R17)."""
-        for branch in list(self._blocked):
-            if not branch.shielded and group in branch.groups():
-                self._blocked.remove(branch)
-                self._ready.append((branch, False))
 
     async def _join(self, group: _Group) -> None:
         """Wait in a branch for branches of its own."""
@@ -262,7 +253,10 @@ class Scheduler:
                         raise self._ending
                 if group.done:
                     return
-                await self._wait_for_all()
+                if abandoned := self._abandoned():
+                    await self._tell(abandoned)
+                else:
+                    await self._wait_for_all()
         except BaseException as exc:
             self._ending = exc
             raise
@@ -285,15 +279,41 @@ class Scheduler:
         wanted = [branch.wanted for branch in blocked if branch.wanted is not None]
         forward = not all(branch.shielded for branch in blocked)
         if not await self._journal.progress(any_of(wanted), forward=forward):
-            # A cancel, or the deadline: all learn of it, one after the other.
-            self._blocked.clear()
-            self._ready.extend((branch, False) for branch in blocked)
+            await self._tell(blocked)  # A cancel, or the deadline: all learn of it.
             return
         for branch in blocked:
             if branch.wanted is not None and self._journal.ctx.is_there(branch.wanted):
                 self._blocked.remove(branch)
                 self._ready.append((branch, True))
                 return
+
+    def _abandoned(self) -> list[Branch]:
+        """What waits beside a branch that has failed: its wait is to raise (R17)."""
+        return [b for b in self._blocked if not b.shielded and b.abandoned() is not None]
+
+    async def _tell(self, branches: list[Branch]) -> None:
+        """Resume branches that are to end early, one after the other.
+
+        But not before the actions that they have in flight have their results in the journal.
+        Else one branch would wait for its action and another begin to roll back a savepoint; and
+        in the next attempt, in which that action has not begun and is not waited for, the first
+        would roll back before the other, and come no further than to its first compensation.
+        """
+        while runs := self._runs_under_way(branches):
+            if await self._journal.progress(all_of(runs), forward=True):
+                break
+            branches = list(self._blocked)  # By now all are to end early.
+        for branch in branches:
+            self._blocked.remove(branch)
+            self._ready.append((branch, False))
+
+    def _runs_under_way(self, branches: Iterable[Branch]) -> list[int]:
+        return [
+            handle
+            for branch in branches
+            if branch.wanted is not None and not branch.shielded
+            for handle in self._journal.runs_under_way(branch.wanted)
+        ]
 
     async def _close(self) -> None:
         """End what is left when the attempt ends (R26)."""

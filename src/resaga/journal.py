@@ -17,7 +17,7 @@ What was measured (restate-sdk 1.3.0, restate-server 1.7.12):
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar, cast
@@ -31,7 +31,7 @@ from restate.vm import SingleUnresolvedFuture, UnresolvedFuture
 
 from resaga.action import Running, call, runs_in_thread
 from resaga.errors import DeadlineExceeded, Interruption, SagaCancelled
-from resaga.flight import ActionFailing, InFlight
+from resaga.flight import InFlight
 from resaga.policy import Retry
 from resaga.scope import (
     Shield,
@@ -72,12 +72,11 @@ class Journal:
         self.fresh: bool = not self.ctx.vm.is_replaying()
         self.interrupt: Interruption | None = None
         self._cancelled = False
-        self._cancelled_meanwhile = False
         self._running = running
         self._deadline = deadline
         self._deadline_handle: int | None = None
         self._runs: dict[int, str] = {}
-        self._in_flight = InFlight(self.ctx.wake, self.ctx.is_pending_run)
+        self._in_flight = InFlight(self.ctx.send_output, self.ctx.is_pending_run)
         self._calls: dict[int, tuple[str, ServerCallDurableFuture[Any]]] = {}
         self._shielded_calls: dict[int, ShieldedCall] = {}
 
@@ -212,6 +211,10 @@ class Journal:
         await self._cancel_calls()
         return False
 
+    def runs_under_way(self, wanted: UnresolvedFuture) -> list[int]:
+        """Which of these are runs that have begun in this attempt, or have their results."""
+        return [h for h in handles(wanted) if h in self._runs and not self.ctx.is_pending_run(h)]
+
     def _interruption(self) -> Interruption | None:
         if self.interrupt is not None:
             # As a new exception: raised again, one instance would grow its traceback.
@@ -226,29 +229,11 @@ class Journal:
         return await waiter.progress(wanted, shielded=shielded)
 
     async def _poll(self, wanted: UnresolvedFuture) -> None:
-        while True:
-            try:
-                await self.ctx.poll(wanted)
-            except ActionFailing:
-                await self._in_flight.let_others_finish(self._poll_for_others)
-                if self._cancelled_meanwhile:
-                    self._cancelled_meanwhile = False
-                    raise SagaCancelled from None
-            except SuspendedException:
-                await self._hold_back(wanted)
-                raise
-            else:
-                return
-
-    async def _poll_for_others(self, wanted: UnresolvedFuture) -> None:
-        """Wait as `_poll` does, but for a cancel, which is kept for the wait that goes on after."""
-        while True:
-            try:
-                await self.ctx.poll(wanted)
-            except TerminalError:
-                self._cancelled_meanwhile = True
-            else:
-                return
+        try:
+            await self.ctx.poll(wanted)
+        except SuspendedException:
+            await self._hold_back(wanted)
+            raise
 
     def _note_cancel(self) -> None:
         self._cancelled = True
@@ -287,18 +272,29 @@ class Journal:
         if not self._running.busy(self.saga_id, prefix):
             return
         idle = self._running.idle(self.saga_id, prefix)
-        # Waiting here reads nothing from the server, so it has to look after the connection
-        # itself: an attempt that was given up must not go on with the rollback beside its heir.
-        gone = self.ctx.connection_gone
-        waits = [asyncio.ensure_future(event.wait()) for event in (idle, gone)]
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await self._or_gone(idle.wait())
         finally:
-            for wait in waits:
-                wait.cancel()
             self._running.forget(self.saga_id, idle)
-        if not idle.is_set():
-            raise DisconnectedException
+
+    async def _or_gone(self, waits: Coroutine[Any, Any, object]) -> None:
+        """Wait for something in this process.
+
+        That reads nothing from the server, so it has to look after the connection itself: an
+        attempt that was given up must not go on beside its heir.
+
+        Raises:
+            DisconnectedException: The server has given this attempt up.
+        """
+        wanted = asyncio.ensure_future(waits)
+        gone = asyncio.ensure_future(self.ctx.connection_gone.wait())
+        try:
+            await asyncio.wait({wanted, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not wanted.done():
+                raise DisconnectedException
+        finally:
+            wanted.cancel()
+            gone.cancel()
 
     # -- what the context tells ------------------------------------------------------------
 
@@ -329,22 +325,23 @@ class Journal:
         try:
             await propose(guarded)
         finally:
-            self._in_flight.end(handle)
             ended()
+            await self._in_flight.end(handle)
 
-    def before_poll(self) -> None:
-        """The SDK is about to look for progress."""
-        self._in_flight.before_poll()
+    async def before_poll(self) -> None:
+        """The SDK is about to look for progress: not while an action waits to fail (R17).
+
+        Raises:
+            DisconnectedException: The server has given this attempt up meanwhile.
+        """
+        if self._in_flight.failing:
+            await self._or_gone(self._in_flight.settled())
 
     def note_run(self, handle: int) -> None:
         """A run was created."""
         self._runs[handle] = current_line()
         if self.ctx.is_pending_run(handle):
             self._in_flight.expect(handle)
-
-    def note_taken(self, handle: int) -> None:
-        """A result went to whoever waited for it."""
-        self._in_flight.taken(handle)
 
     def note_call(self, future: ServerCallDurableFuture[Any]) -> None:
         """A call to another handler was made."""

@@ -63,7 +63,7 @@ class Hooks(Protocol):
         """Run an action; ``propose`` runs what it is given and journals the result."""
         ...
 
-    def before_poll(self) -> None:
+    async def before_poll(self) -> None:
         """The SDK is about to look for progress; raising ends its waiting."""
         ...
 
@@ -73,10 +73,6 @@ class Hooks(Protocol):
 
     def note_call(self, future: ServerCallDurableFuture[Any]) -> None:
         """A call to another handler was made."""
-        ...
-
-    def note_taken(self, handle: int) -> None:
-        """A result went to whoever waited for it."""
         ...
 
     def shielded_call(
@@ -90,6 +86,7 @@ class SagaContext(ServerInvocationContext):
     """The SDK's context with the seam taken."""
 
     hooks: Hooks
+    sending: asyncio.Lock
 
     @property
     def vm(self) -> VMWrapper:
@@ -110,9 +107,11 @@ class SagaContext(ServerInvocationContext):
         """Wait as the SDK does: a cancel is raised as a `TerminalError`, once."""
         await super().create_poll_or_cancel_coroutine(wanted)
 
-    async def wake(self) -> None:
-        """Make a `poll` that waits for the server look for progress again."""
-        await self.receive.enqueue_restate_event({"type": "restate.run_completed", "data": None})
+    async def send_output(self) -> None:
+        """Send what is to be sent, whoever looks for progress."""
+        # Two that send at the same time would have to keep the order of what they took.
+        async with self.sending:
+            await cast("Any", super()).take_and_send_output()
 
     def is_there(self, wanted: UnresolvedFuture) -> bool:
         """Whether ``wanted`` has come, and has not been taken yet."""
@@ -149,14 +148,8 @@ class SagaContext(ServerInvocationContext):
 
     async def take_and_send_output(self) -> None:
         """Send what is to be sent, once in each round of a poll."""
-        self.hooks.before_poll()
-        await cast("Any", super()).take_and_send_output()
-
-    async def must_take_notification(self, handle: int) -> Any:
-        """Take a result that is there."""
-        result = await cast("Any", super()).must_take_notification(handle)
-        self.hooks.note_taken(handle)
-        return result
+        await self.hooks.before_poll()
+        await self.send_output()
 
     async def create_run_coroutine(
         self, handle: int, action: Any, *args: Any, **kwargs: Any
@@ -284,6 +277,7 @@ def take_seam(ctx: Context) -> SagaContext:
     ctx.__class__ = SagaContext
     taken = cast(SagaContext, ctx)
     taken.vm = vm
+    taken.sending = asyncio.Lock()
     return taken
 
 

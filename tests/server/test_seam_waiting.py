@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import importlib.metadata
-import inspect
 import tomllib
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +12,7 @@ from typing import Any
 
 from packaging.requirements import Requirement
 from restate.extensions import current_context
-from restate.server_context import LazyFuture, ServerInvocationContext
-from restate.server_types import ReceiveChannel
+from restate.server_context import LazyFuture
 from restate.vm import Run
 
 from resaga import Saga, saga_workflow
@@ -53,24 +51,6 @@ async def test_a_lazy_future_runs_once_and_in_a_task_of_its_own() -> None:
     assert len(tasks) == 1, "resaga.branches: a future of the SDK was made once, and awaited twice"
     assert tasks[0] is future.task, LOOK
     assert tasks[0] is not asyncio.current_task(), LOOK
-
-
-async def test_a_poll_takes_up_what_is_put_into_the_channel() -> None:
-    """`SagaContext.wake`: any event of this type makes the SDK look for progress again."""
-
-    async def receive() -> Any:
-        await asyncio.Event().wait()
-
-    channel = ReceiveChannel(receive)
-    try:
-        await channel.enqueue_restate_event({"type": "restate.run_completed", "data": None})
-        told = await asyncio.wait_for(channel(), 10)
-        assert told.get("type") == "restate.run_completed", LOOK
-        poll = inspect.getsource(ServerInvocationContext.create_poll_or_cancel_coroutine)
-        assert 'if chunk.get("type") == "restate.run_completed":\n' in poll, LOOK
-        assert not channel._disconnected.is_set(), LOOK
-    finally:
-        await channel.close()
 
 
 async def test_the_handler_and_the_sdk_hold_the_context_whose_class_was_changed(rig: Rig) -> None:
