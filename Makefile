@@ -66,6 +66,10 @@ format: $(STAMP) ## Mend what ruff can mend, and format
 mutate: $(STAMP) ## Break each rule in the source, one at a time, and show its test failing (slow)
 	@$(BIN)/python scripts/mutate.py $(ARGS)
 
+.PHONY: soak
+soak: $(STAMP) ## Random sagas of many branches under fire: cancels, deadlines, worker kills (slow)
+	@$(BIN)/python scripts/soak.py $(ARGS)
+
 .PHONY: venv
 venv: $(STAMP) ## Make .venv, without running anything
 

@@ -22,7 +22,7 @@ from resaga import (
     create_saga_step,
     saga_workflow,
 )
-from tests.support import Invocation, RemoteError, Rig
+from tests.support import HANG, Invocation, RemoteError, Rig
 
 SAGAS = 20
 SIDE_BY_SIDE = 8
@@ -145,7 +145,7 @@ async def test_r17_random_sagas_have_each_effect_once(rig: Rig) -> None:
             invocation = await rig.send(workflow, seed)
             if seed % 7 == 0:
                 await _cancel(invocation, times=1 + seed % 2)
-            attached = await invocation.attach()
+            attached = await invocation.attach(limit=4 * HANG)  # Large, on a loaded machine.
             ends[invocation.id] = attached.error or "done"
 
     await asyncio.gather(*map(one, range(1, SAGAS + 1)))

@@ -156,14 +156,14 @@ class Invocation:
     server: Restate = field(repr=False)
     id: str
 
-    async def attach(self) -> Attachment:
+    async def attach(self, *, limit: float = HANG) -> Attachment:
         """Wait for its end."""
         try:
             response = await self.server.http.get(
-                f"{self.server.ingress}/restate/invocation/{self.id}/attach", timeout=HANG
+                f"{self.server.ingress}/restate/invocation/{self.id}/attach", timeout=limit
             )
         except httpx.ReadTimeout:
-            raise AssertionError(f"no end after {HANG:.0f} s: {await self.diagnosis()}") from None
+            raise AssertionError(f"no end after {limit:.0f} s: {await self.diagnosis()}") from None
         if response.status_code >= 400:
             return Attachment(error=RemoteError(response))
         return Attachment(value=_output(response))
