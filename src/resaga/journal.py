@@ -30,7 +30,12 @@ from restate.server_context import DisconnectedException, ServerCallDurableFutur
 from restate.vm import SingleUnresolvedFuture, UnresolvedFuture
 
 from resaga.action import Running, call, runs_in_thread
-from resaga.errors import DeadlineExceeded, Interruption, SagaCancelled
+from resaga.errors import (
+    DeadlineExceeded,
+    Interruption,
+    SagaCancelled,
+    is_rollback_incomplete,
+)
 from resaga.flight import InFlight
 from resaga.policy import Retry
 from resaga.scope import (
@@ -78,6 +83,7 @@ class Journal:
         self._runs: dict[int, str] = {}
         self._in_flight = InFlight(self.ctx.send_output, self.ctx.is_pending_run)
         self._calls: dict[int, tuple[str, ServerCallDurableFuture[Any]]] = {}
+        self._late_calls: set[int] = set()
         self._shielded_calls: dict[int, ShieldedCall] = {}
 
     # -- what the rest of resaga uses ------------------------------------------------------
@@ -264,8 +270,9 @@ class Journal:
     async def _cancel_calls(self) -> None:
         """Cancel what is called, as the core does when the saga is cancelled (R6, R20)."""
         with self.shield(""):
-            for _, future in list(self._calls.values()):
+            for handle, (_, future) in list(self._calls.items()):
                 if not future.is_completed():
+                    self._late_calls.add(handle)
                     await future.cancel_invocation()
 
     async def _drain_actions(self, prefix: str) -> None:
@@ -346,6 +353,15 @@ class Journal:
     def note_call(self, future: ServerCallDurableFuture[Any]) -> None:
         """A call to another handler was made."""
         self._calls[future.handle] = (current_line(), future)
+
+    def failure_of(self, handle: int, error: TerminalError) -> TerminalError:
+        """What a failed call is to its caller: the deadline, if that is what cancelled it (R20).
+
+        What the other side could not undo stays as it is, so that nobody misses it (R10).
+        """
+        if handle in self._late_calls and not is_rollback_incomplete(error.metadata):
+            return self._interruption() or error
+        return error
 
     def shielded_call(
         self, send: Callable[[str], SendHandle], serde: Serde[T], key: str | None

@@ -20,6 +20,7 @@ from random import Random
 from typing import Any, Protocol, cast
 from uuid import UUID
 
+from restate import TerminalError
 from restate.context import Context, SendHandle
 from restate.serde import Serde
 from restate.server_context import (
@@ -73,6 +74,10 @@ class Hooks(Protocol):
 
     def note_call(self, future: ServerCallDurableFuture[Any]) -> None:
         """A call to another handler was made."""
+        ...
+
+    def failure_of(self, handle: int, error: TerminalError) -> TerminalError:
+        """What is raised for the failure that came for a handle."""
         ...
 
     def shielded_call(
@@ -150,6 +155,16 @@ class SagaContext(ServerInvocationContext):
         """Send what is to be sent, once in each round of a poll."""
         await self.hooks.before_poll()
         await self.send_output()
+
+    async def must_take_notification(self, handle: int) -> Any:
+        """Take a result that is there."""
+        try:
+            return await cast("Any", super()).must_take_notification(handle)
+        except TerminalError as error:
+            failure = self.hooks.failure_of(handle, error)
+            if failure is error:
+                raise
+            raise failure from error
 
     async def create_run_coroutine(
         self, handle: int, action: Any, *args: Any, **kwargs: Any

@@ -13,6 +13,8 @@ from tests.support import Rig, until
 
 SOON = timedelta(milliseconds=300)
 LONG = timedelta(hours=1)
+NOT_SO_SOON = timedelta(seconds=2)
+"""What comes before it comes before it on a loaded machine, too."""
 
 
 async def test_r20_it_interrupts_a_durable_wait(rig: Rig) -> None:
@@ -73,8 +75,31 @@ async def test_r20_a_called_saga_is_cancelled_and_waited_for(rig: Rig) -> None:
         await saga.ctx.service_call(child.run, None)
 
     await rig.serve(parent, child)
-    await rig.fail(parent)
+    error = await rig.fail(parent)
+    assert error.code == 408, "the deadline, and not that the child was cancelled by it"
+    assert "deadline" in error.message
     assert rig.ledger.order() == ["do Parent", "do Child", "undo Child", "undo Parent"]
+
+
+async def test_r20_what_a_called_saga_could_not_undo_is_not_hidden_by_it(rig: Rig) -> None:
+    a = rig.step("Parent")
+    stuck = rig.step("Child", undo_fails=TerminalError("gone", 410))
+
+    @saga_workflow(rig.name("StuckChild"))
+    async def child(saga: Saga) -> None:
+        await stuck(saga, 1)
+        await saga.ctx.sleep(LONG)
+
+    @saga_workflow(rig.name("StuckParent"), deadline=SOON)
+    async def parent(saga: Saga) -> None:
+        await a(saga, 1)
+        await saga.ctx.service_call(child.run, None)
+
+    await rig.serve(parent, child)
+    error = await rig.fail(parent)
+    assert error.metadata["resaga.rollback"] == "incomplete"
+    assert "Child: gone" in error.message
+    assert rig.ledger.undone() == ["Child", "Parent"]
 
 
 async def test_r20_it_passes_in_a_gather(rig: Rig) -> None:
@@ -106,10 +131,10 @@ async def test_r20_it_does_not_matter_during_a_rollback(rig: Rig) -> None:
 
     @d.compensate
     async def undo(step: DurableCompensationContext, data: None) -> None:
-        await step.ctx.sleep(SOON * 2)
+        await step.ctx.sleep(NOT_SO_SOON)
         rig.ledger.note("the deadline has passed")
 
-    @saga_workflow(rig.name("Rollback"), deadline=SOON)
+    @saga_workflow(rig.name("Rollback"), deadline=NOT_SO_SOON)
     async def workflow(saga: Saga) -> None:
         await a(saga, 1)
         await d(saga)

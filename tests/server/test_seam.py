@@ -42,6 +42,7 @@ LOOK = "the SDK has changed what resaga.seam overrides: compare it with the SDK'
 OVERRIDDEN: dict[str, list[str]] = {
     "create_poll_or_cancel_coroutine": ["self", "unresolved_future"],
     "take_and_send_output": ["self"],
+    "must_take_notification": ["self", "handle"],
     "create_run_coroutine": [
         "self", "handle", "action", "serde", "max_attempts", "max_duration",
         "initial_retry_interval", "max_retry_interval", "retry_interval_factor",
