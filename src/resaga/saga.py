@@ -32,6 +32,11 @@ B = TypeVar("B")
 C = TypeVar("C")
 D = TypeVar("D")
 E = TypeVar("E")
+F = TypeVar("F")
+G = TypeVar("G")
+H = TypeVar("H")
+K = TypeVar("K")
+J = TypeVar("J")
 
 
 class Saga(Generic[S_co]):
@@ -109,6 +114,8 @@ class Saga(Generic[S_co]):
 
     # fmt: off
     @overload
+    async def gather(self) -> tuple[()]: ...
+    @overload
     async def gather(self, a: Awaitable[A], /) -> tuple[A]: ...
     @overload
     async def gather(self, a: Awaitable[A], b: Awaitable[B], /) -> tuple[A, B]: ...
@@ -122,8 +129,34 @@ class Saga(Generic[S_co]):
     ) -> tuple[A, B, C, D]: ...
     @overload
     async def gather(
-        self, a: Awaitable[A], b: Awaitable[B], c: Awaitable[C], d: Awaitable[D], e: Awaitable[E], /
+        self, a: Awaitable[A], b: Awaitable[B], c: Awaitable[C], d: Awaitable[D], e: Awaitable[E],
+        /
     ) -> tuple[A, B, C, D, E]: ...
+    @overload
+    async def gather(
+        self, a: Awaitable[A], b: Awaitable[B], c: Awaitable[C], d: Awaitable[D], e: Awaitable[E],
+        f: Awaitable[F], /
+    ) -> tuple[A, B, C, D, E, F]: ...
+    @overload
+    async def gather(
+        self, a: Awaitable[A], b: Awaitable[B], c: Awaitable[C], d: Awaitable[D], e: Awaitable[E],
+        f: Awaitable[F], g: Awaitable[G], /
+    ) -> tuple[A, B, C, D, E, F, G]: ...
+    @overload
+    async def gather(
+        self, a: Awaitable[A], b: Awaitable[B], c: Awaitable[C], d: Awaitable[D], e: Awaitable[E],
+        f: Awaitable[F], g: Awaitable[G], h: Awaitable[H], /
+    ) -> tuple[A, B, C, D, E, F, G, H]: ...
+    @overload
+    async def gather(
+        self, a: Awaitable[A], b: Awaitable[B], c: Awaitable[C], d: Awaitable[D], e: Awaitable[E],
+        f: Awaitable[F], g: Awaitable[G], h: Awaitable[H], k: Awaitable[K], /
+    ) -> tuple[A, B, C, D, E, F, G, H, K]: ...
+    @overload
+    async def gather(
+        self, a: Awaitable[A], b: Awaitable[B], c: Awaitable[C], d: Awaitable[D], e: Awaitable[E],
+        f: Awaitable[F], g: Awaitable[G], h: Awaitable[H], k: Awaitable[K], j: Awaitable[J], /
+    ) -> tuple[A, B, C, D, E, F, G, H, K, J]: ...
     @overload
     async def gather(self, *branches: Awaitable[A]) -> tuple[A, ...]: ...
     # fmt: on

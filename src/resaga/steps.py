@@ -82,6 +82,28 @@ def create_saga_step(
     compensate: Undo[S, In, Out | In] | None = None,
     **options: Unpack[PlainOptions],
 ) -> SagaStep[In, Out, Out | In, S]: ...
+# Again for input and output, or data, of one type: pyright solves no union of equal ones.
+@overload
+def create_saga_step(
+    name: str,
+    run: Run[S, In, MaybeAwaitable[StepResponse[Out, In]]],
+    compensate: Undo[S, In, In],
+    **options: Unpack[PlainOptions],
+) -> SagaStep[In, Out, In, S]: ...
+@overload
+def create_saga_step(
+    name: str,
+    run: Run[S, In, Awaitable[In]],
+    compensate: Undo[S, In, In],
+    **options: Unpack[PlainOptions],
+) -> SagaStep[In, In, In, S]: ...
+@overload
+def create_saga_step(
+    name: str,
+    run: Run[S, In, In],
+    compensate: Undo[S, In, In],
+    **options: Unpack[PlainOptions],
+) -> SagaStep[In, In, In, S]: ...
 @overload
 def create_saga_step(
     name: str,
@@ -137,6 +159,24 @@ def create_saga_step(
     durable: Literal[True],
     **options: Unpack[DurableOptions],
 ) -> DurableSagaStep[In, Out, Out | In, S]: ...
+@overload
+def create_saga_step(
+    name: str,
+    run: DurableRun[S, In, Code[StepResponse[Out, In]]],
+    compensate: DurableUndo[S, In, In],
+    *,
+    durable: Literal[True],
+    **options: Unpack[DurableOptions],
+) -> DurableSagaStep[In, Out, In, S]: ...
+@overload
+def create_saga_step(
+    name: str,
+    run: DurableRun[S, In, Code[In]],
+    compensate: DurableUndo[S, In, In],
+    *,
+    durable: Literal[True],
+    **options: Unpack[DurableOptions],
+) -> DurableSagaStep[In, In, In, S]: ...
 @overload
 def create_saga_step(
     name: str,

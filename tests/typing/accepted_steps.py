@@ -391,3 +391,42 @@ async def body(saga: Saga, served: Saga[Services], order: Order, rush: RushOrder
         outcome="completed",
     )
     assert_type(await undo_output(context, Reserved("hold-1")), None)
+
+
+# -- input and output of the same type ----------------------------------------------------
+
+
+async def same(step: StepContext, text: str) -> str:
+    return text
+
+
+async def undo_same(step: CompensationContext[object, str], text: str) -> None: ...
+
+
+def same_plain(step: StepContext, text: str) -> str:
+    return text
+
+
+async def same_response(step: StepContext, text: str) -> StepResponse[str, str]:
+    return StepResponse(text, text)
+
+
+async def same_durable(step: DurableStepContext, text: str) -> str:
+    return text
+
+
+async def undo_same_durable(step: DurableCompensationContext[object, str], text: str) -> None: ...
+
+
+made_same = create_saga_step("made same", same, undo_same)
+made_same_strict = create_saga_step_strict("made same strict", same, undo_same)
+made_same_plain = create_saga_step("made same plain", same_plain, undo_same)
+made_same_response = create_saga_step("made same response", same_response, undo_same)
+made_same_durable = create_saga_step(
+    "made same durable", same_durable, undo_same_durable, durable=True
+)
+assert_type(made_same, SagaStep[str, str, str, object])
+assert_type(made_same_strict, SagaStep[str, str, str, object])
+assert_type(made_same_plain, SagaStep[str, str, str, object])
+assert_type(made_same_response, SagaStep[str, str, str, object])
+assert_type(made_same_durable, DurableSagaStep[str, str, str, object])

@@ -203,3 +203,36 @@ async def caller(
     bare.add_compensation("CloseTicket", undo, 7, retry=Retry(max_attempts=3))
     slim.add_compensation("CloseTicket", undo_served, 7)
     await ctx.service_send(checkout.run, order).invocation_id()
+
+
+# -- branches keep their types --------------------------------------------------------------
+
+
+async def branches(saga: Saga, order: Order) -> None:
+    async def one() -> int:
+        return 1
+
+    async def two() -> str:
+        return order.product
+
+    async def three() -> None: ...
+
+    assert_type(await saga.gather(), tuple[()])
+    assert_type(await saga.gather(one()), tuple[int])
+    assert_type(
+        await saga.gather(one(), two(), three(), one(), two(), three()),
+        tuple[int, str, None, int, str, None],
+    )
+    assert_type(
+        await saga.gather(
+            one(), two(), three(), one(), two(), three(), one(), two(), three(), one()
+        ),
+        tuple[int, str, None, int, str, None, int, str, None, int],
+    )
+    assert_type(await saga.gather(*[one() for _ in range(3)]), tuple[int, ...])
+    assert_type(
+        await saga.gather(
+            one(), one(), one(), one(), one(), one(), one(), one(), one(), one(), one()
+        ),
+        tuple[int, ...],
+    )
