@@ -24,7 +24,7 @@ from typing import Any, TypeVar, cast
 
 from restate import TerminalError
 from restate.context import Context, RunOptions, SendHandle
-from restate.exceptions import SuspendedException
+from restate.exceptions import SdkInternalBaseException, SuspendedException
 from restate.serde import BytesSerde, Serde
 from restate.server_context import DisconnectedException, ServerCallDurableFuture
 from restate.vm import SingleUnresolvedFuture, UnresolvedFuture
@@ -33,8 +33,9 @@ from resaga.action import Running, call, runs_in_thread
 from resaga.errors import (
     DeadlineExceeded,
     Interruption,
+    RollbackIncomplete,
     SagaCancelled,
-    is_rollback_incomplete,
+    received,
 )
 from resaga.flight import InFlight
 from resaga.policy import Retry
@@ -76,6 +77,7 @@ class Journal:
         self.saga_id: str = self.ctx.invocation.invocation_id
         self.fresh: bool = not self.ctx.vm.is_replaying()
         self.interrupt: Interruption | None = None
+        self._over: BaseException | None = None
         self._cancelled = False
         self._running = running
         self._deadline = deadline
@@ -103,7 +105,13 @@ class Journal:
         return self._running.begin(self.saga_id, current_acting.get())
 
     def check(self) -> None:
-        """Raise what interrupts the forward part again, outside of a rollback (R5)."""
+        """Raise what interrupts the forward part again, outside of a rollback (R5).
+
+        An attempt that is over stays so, whoever caught the exception that said it: what it
+        would do now, a rollback above all, its heir does too, or does not have to do (R4).
+        """
+        if self._over is not None:
+            raise self._over
         interruption = self._interruption()
         if interruption is not None and current_shield.get() is None:
             raise interruption
@@ -147,11 +155,11 @@ class Journal:
                 waiter.draining = False
         if self.interrupt is not None:
             # Of this line only: what another branch waits for is taken by it, and a result that
-            # is taken never counts as completed for the core again. So the future is asked.
+            # is taken never counts as completed for the core again.
             open_calls = [
                 handle
-                for handle, (line, call) in self._calls.items()
-                if line.startswith(prefix) and not call.is_completed()
+                for handle, (line, _) in self._calls.items()
+                if line.startswith(prefix) and not self.ctx.vm.is_completed(handle)
             ]
             if open_calls:
                 with self.shield(""):
@@ -235,10 +243,16 @@ class Journal:
         return await waiter.progress(wanted, shielded=shielded)
 
     async def _poll(self, wanted: UnresolvedFuture) -> None:
+        if self._over is not None:
+            raise self._over
         try:
             await self.ctx.poll(wanted)
-        except SuspendedException:
+        except SuspendedException as exc:
+            self._over = exc
             await self._hold_back(wanted)
+            raise
+        except (SdkInternalBaseException, DisconnectedException) as exc:
+            self._over = exc
             raise
 
     def _note_cancel(self) -> None:
@@ -271,7 +285,7 @@ class Journal:
         """Cancel what is called, as the core does when the saga is cancelled (R6, R20)."""
         with self.shield(""):
             for handle, (_, future) in list(self._calls.items()):
-                if not future.is_completed():
+                if not self.ctx.vm.is_completed(handle):
                     self._late_calls.add(handle)
                     await future.cancel_invocation()
 
@@ -298,7 +312,8 @@ class Journal:
         try:
             await asyncio.wait({wanted, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not wanted.done():
-                raise DisconnectedException
+                self._over = DisconnectedException()
+                raise self._over
         finally:
             wanted.cancel()
             gone.cancel()
@@ -350,6 +365,10 @@ class Journal:
         if self.ctx.is_pending_run(handle):
             self._in_flight.expect(handle)
 
+    def note_taken(self, handle: int) -> None:
+        """A result went to whoever waited for it."""
+        self._calls.pop(handle, None)
+
     def note_call(self, future: ServerCallDurableFuture[Any]) -> None:
         """A call to another handler was made."""
         self._calls[future.handle] = (current_line(), future)
@@ -359,7 +378,7 @@ class Journal:
 
         What the other side could not undo stays as it is, so that nobody misses it (R10).
         """
-        if handle in self._late_calls and not is_rollback_incomplete(error.metadata):
+        if handle in self._late_calls and not isinstance(received(error), RollbackIncomplete):
             return self._interruption() or error
         return error
 
@@ -368,11 +387,14 @@ class Journal:
     ) -> ServerCallDurableFuture[T] | None:
         """In a rollback, make a call as send and attach; elsewhere give ``None`` (R8).
 
-        A send is not cancelled with the saga, and without an idempotency key its result would
-        be gone once the other side has finished, so it gets one.
+        Once the forward part is interrupted, it begins no call: nothing would cancel that any
+        more, and the rollback would not wait for it (R5, R6). A send is not cancelled with the
+        saga, and without an idempotency key its result would be gone once the other side has
+        finished, so it gets one.
         """
         shield = current_shield.get()
         if shield is None:
+            self.check()
             return None
         sent = send(key or shield.next_call_key())
         future = ShieldedCall(self.ctx, sent, len(self._shielded_calls), serde)

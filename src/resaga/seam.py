@@ -76,6 +76,10 @@ class Hooks(Protocol):
         """A call to another handler was made."""
         ...
 
+    def note_taken(self, handle: int) -> None:
+        """A result went to whoever waited for it, or its failure did."""
+        ...
+
     def failure_of(self, handle: int, error: TerminalError) -> TerminalError:
         """What is raised for the failure that came for a handle."""
         ...
@@ -165,6 +169,8 @@ class SagaContext(ServerInvocationContext):
             if failure is error:
                 raise
             raise failure from error
+        finally:
+            self.hooks.note_taken(handle)
 
     async def create_run_coroutine(
         self, handle: int, action: Any, *args: Any, **kwargs: Any
