@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from resaga import __version__
-from resaga.cli.demo.run import Interrupted, run
+from resaga.cli.sagas import add_saga_commands
 from resaga.errors import ResagaError
 from resaga.server import RestateServerNotFound
 
@@ -43,6 +43,9 @@ def resaga(
     """Sagas for Restate services in Python."""
 
 
+add_saga_commands(app)
+
+
 @app.command()
 def demo(
     *,
@@ -63,6 +66,9 @@ def demo(
 
     Exits with 0 if the database was right after each, else with 1.
     """
+    # Here, and not above: what the demo needs takes longer to load than `list` takes in all.
+    from resaga.cli.demo.run import Interrupted, run  # noqa: PLC0415
+
     console = Console()
     errors = Console(stderr=True)
     try:

@@ -29,7 +29,18 @@ from resaga.services import SagaRequest, open_services
 from resaga.signature import check_function, parameters, resolve, returns
 from resaga.wire import carriable_terminal
 
-__all__ = ["Body", "Definition", "Gets", "Handler", "open_handler", "open_shared_handler"]
+__all__ = [
+    "SAGA_MARK",
+    "Body",
+    "Definition",
+    "Gets",
+    "Handler",
+    "open_handler",
+    "open_shared_handler",
+]
+
+SAGA_MARK = "resaga"
+"""Metadata key of every handler that is a saga: by it `resaga list` tells them from others."""
 
 In_contra = TypeVar("In_contra", contravariant=True, default=Never)
 Out_co = TypeVar("Out_co", covariant=True, default=object)
@@ -191,7 +202,10 @@ def open_handler(
     async def attempt(ctx: Context, raw: bytes) -> Any:
         return await _attempt(ctx, raw, body, options, running, workflow)
 
-    return _open(register, definition, body, attempt, name=name, **handler_options)
+    metadata = {**(handler_options.pop("metadata", None) or {}), SAGA_MARK: "saga"}
+    return _open(
+        register, definition, body, attempt, name=name, metadata=metadata, **handler_options
+    )
 
 
 def open_shared_handler(
