@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,9 @@ async def rig(servers: Servers, tmp_path: Path) -> AsyncIterator[Rig]:
         yield rig
 
 
-async def pipe(rig: Rig, *args: str, **env: str) -> Run:
+async def pipe(rig: Rig, *args: str) -> Run:
     """Run it in a pipe; it has to succeed."""
-    run = await in_pipe(*args, RESTATE_ADMIN_URL=rig.restate.admin, **env)
+    run = await in_pipe(*args, env={"RESTATE_ADMIN_URL": rig.restate.admin})
     assert (run.status, run.errors) == (0, ""), run
     assert "\x1b" not in run.output
     return run
@@ -135,7 +135,7 @@ async def test_list_tells_the_state_of_each_saga(rig: Rig) -> None:
     assert text.lines[-1].startswith("9 sagas: 1 running, 1 waiting, 1 paused, 1 rolling back")
     for columns in (80, 200):
         run = await on_terminal(
-            "list", "-w", order.name, columns=columns, RESTATE_ADMIN_URL=rig.restate.admin
+            "list", "-w", order.name, columns=columns, env={"RESTATE_ADMIN_URL": rig.restate.admin}
         )
         assert run.status == 0
         assert "\x1b[" in run.output
@@ -233,7 +233,7 @@ async def test_show_draws_branches_side_by_side_and_their_undos(rig: Rig) -> Non
     # Where there is no room for lanes, branches are named, and no line is too long.
     for columns in (80, 200):
         run = await on_terminal(
-            "show", invocation.id, columns=columns, RESTATE_ADMIN_URL=rig.restate.admin
+            "show", invocation.id, columns=columns, env={"RESTATE_ADMIN_URL": rig.restate.admin}
         )
         assert run.status == 0
         assert max(len(line) for line in run.lines if "restate invocations" not in line) <= columns
@@ -286,7 +286,9 @@ async def test_show_tells_what_is_stuck_and_how_to_go_on(rig: Rig) -> None:
     assert "without undoing Charge, Reserve" in commands[kill]["effect"]
     assert "skips no compensation" in told["if_cancelled"]
 
-    run = await on_terminal("show", invocation.id, columns=80, RESTATE_ADMIN_URL=rig.restate.admin)
+    run = await on_terminal(
+        "show", invocation.id, columns=80, env={"RESTATE_ADMIN_URL": rig.restate.admin}
+    )
     assert resume in run.lines
     assert any(line.startswith("left to undo: Charge, Reserve") for line in run.lines)
 
@@ -384,7 +386,7 @@ async def test_show_follows_a_saga_to_its_end(rig: Rig) -> None:
     invocation = await rig.send(watched, "x")
     await gate.reached()
     args = ("show", invocation.id, "--watch")
-    with Terminal(*args, columns=80, RESTATE_ADMIN_URL=rig.restate.admin) as terminal:
+    with Terminal(*args, columns=80, env={"RESTATE_ADMIN_URL": rig.restate.admin}) as terminal:
         await asyncio.to_thread(terminal.until, lambda text: "in flight for" in text)
         gate.open()
         run = await asyncio.to_thread(terminal.end)
@@ -406,7 +408,7 @@ async def test_show_stops_following_on_ctrl_c(rig: Rig) -> None:
     invocation = await rig.send(watched, "x")
     await gate.reached()
     args = ("show", invocation.id, "--watch")
-    with Terminal(*args, columns=80, RESTATE_ADMIN_URL=rig.restate.admin) as terminal:
+    with Terminal(*args, columns=80, env={"RESTATE_ADMIN_URL": rig.restate.admin}) as terminal:
         await asyncio.to_thread(terminal.until, lambda text: "in flight for" in text)
         terminal.interrupt()
         run = await asyncio.to_thread(terminal.end)
@@ -418,9 +420,9 @@ async def test_show_stops_following_on_ctrl_c(rig: Rig) -> None:
 # -- bad input -------------------------------------------------------------------------------
 
 
-async def bad(*args: str, **env: str) -> str:
+async def bad(*args: str, env: Mapping[str, str] | None = None) -> str:
     """Run what cannot work; the one line it says."""
-    run = await in_pipe(*args, **env)
+    run = await in_pipe(*args, env=env)
     assert run.status == 2, run
     assert run.output == ""
     assert run.errors.startswith("resaga: error: ")
@@ -433,7 +435,7 @@ async def test_what_cannot_work_takes_one_line(rig: Rig) -> None:
     gone = "inv_1gzM6vebYHPh5fM0FLdNb5LSXH24DEtE2i"
     nobody = "http://127.0.0.1:1"
     assert "--admin" in await bad("list", "--admin", nobody)
-    assert "RESTATE_ADMIN_URL" in await bad("show", gone, RESTATE_ADMIN_URL=nobody)
+    assert "RESTATE_ADMIN_URL" in await bad("show", gone, env={"RESTATE_ADMIN_URL": nobody})
     assert "no address" in await bad("list", "--admin", "nonsense")
     assert "not like the admin API" in await bad("list", "--admin", rig.restate.ingress)
     assert "there is no invocation" in await bad("show", gone, "--admin", admin)

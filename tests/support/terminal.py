@@ -45,20 +45,19 @@ def plain(text: str) -> str:
     return _ESCAPES.sub("", text).replace("\r\n", "\n")
 
 
-def _environment(env: Mapping[str, str]) -> dict[str, str]:
+def _environment(env: Mapping[str, str] | None) -> dict[str, str]:
     taken = ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "COLUMNS", "LINES", "RESTATE_ADMIN_URL")
     kept = {name: value for name, value in os.environ.items() if name not in taken}
-    return {**kept, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8", **env}
+    return {**kept, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8", **(env or {})}
 
 
-async def in_pipe(*args: str, cwd: Path | None = None, **env: str) -> Run:
+async def in_pipe(*args: str, env: Mapping[str, str] | None = None) -> Run:
     """Run ``resaga`` with its output in a pipe."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "resaga.cli",
         *args,
-        cwd=cwd,
         env=_environment(env),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -74,11 +73,11 @@ async def in_pipe(*args: str, cwd: Path | None = None, **env: str) -> Run:
     return Run(process.returncode, output.decode(), errors.decode())
 
 
-async def on_terminal(*args: str, columns: int, **env: str) -> Run:
+async def on_terminal(*args: str, columns: int, env: Mapping[str, str] | None = None) -> Run:
     """Run ``resaga`` on a terminal of so many columns, to its end."""
 
     def run() -> Run:
-        with Terminal(*args, columns=columns, **env) as terminal:
+        with Terminal(*args, columns=columns, env=env) as terminal:
             return terminal.end()
 
     return await asyncio.to_thread(run)
@@ -88,7 +87,12 @@ class Terminal:
     """``resaga`` on a terminal of its own, that is read while it runs."""
 
     def __init__(
-        self, *args: str, columns: int, rows: int = 50, cwd: Path | None = None, **env: str
+        self,
+        *args: str,
+        columns: int,
+        rows: int = 50,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self._ours, its = pty.openpty()
         fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

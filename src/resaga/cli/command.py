@@ -10,6 +10,7 @@ from rich.console import Console
 
 from resaga import __version__
 from resaga.cli.sagas import add_saga_commands
+from resaga.cli.serving import add_serve_command
 from resaga.errors import ResagaError
 from resaga.server import RestateServerNotFound
 
@@ -44,6 +45,7 @@ def resaga(
 
 
 add_saga_commands(app)
+add_serve_command(app)
 
 
 @app.command()
