@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 import re
 import sys
@@ -16,6 +17,7 @@ import restate
 from restate import TerminalError
 
 from resaga import Retry, Saga, saga_workflow
+from tests.support.browser import rendered
 from tests.support.client import Invocation
 from tests.support.rig import Rig, open_rig
 from tests.support.servers import Servers
@@ -372,6 +374,52 @@ async def test_show_has_called_sagas_below_it(rig: Rig) -> None:
     assert call["saga"]["called_by"] == invocation.id
     assert "InChild" in (await pipe(rig, "show", invocation.id)).output
     assert "saga" not in (await shown(rig, invocation, "--depth", "0"))["entries"][-1]
+
+
+async def test_show_writes_a_page_that_a_browser_shows(rig: Rig, tmp_path: Path) -> None:
+    a, b = rig.step("<b>A & co</b>"), rig.step("B", undo_fails=terminal_error("refused"))
+    c = rig.step("C", strict=True, fails=terminal_error("<i>no</i>"))
+
+    @saga_workflow(rig.name("Page"))
+    async def page(saga: Saga, value: str) -> None:
+        await saga.gather(a(saga, value), b(saga, value))
+        await c(saga, value)
+
+    await rig.serve(page)
+    invocation = await failed(rig, page, SECRET)
+    file = tmp_path / "saga.html"
+    said = await pipe(rig, "show", invocation.id, "--html", str(file))
+    assert said.output == f"wrote {file}\n"
+    text = file.read_text()
+    assert SECRET not in text
+    # Nothing that asks for anything elsewhere, or runs.
+    assert not re.search(r"<script|<link|<img|@import|url\(|https?://", text)
+    # The page measures itself: its style is applied, and branches stand side by side.
+    probe = """<script>
+      const at = [...document.querySelectorAll('.gather')][0].children;
+      const [one, two] = [at[0].getBoundingClientRect(), at[1].getBoundingClientRect()];
+      const wide = document.documentElement.scrollWidth > window.innerWidth;
+      document.title = JSON.stringify([one.top === two.top, one.right <= two.left, wide,
+        getComputedStyle(document.querySelector('.state.incomplete')).backgroundColor,
+        document.querySelector('.name').textContent]);
+    </script></body>"""
+    probing = tmp_path / "probing.html"
+    allowed = text.replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'")
+    probing.write_text(allowed.replace("</body>", probe))
+    for width in (1200, 600):
+        document = await asyncio.to_thread(
+            rendered, probing, tmp_path / f"profile{width}", width=width
+        )
+        title = re.search(r"<title>(.*?)</title>", document, re.DOTALL)
+        assert title is not None
+        told = json.loads(html.unescape(title[1]))
+        assert told == [True, True, False, "rgb(180, 35, 24)", "<b>A & co</b>"]
+    secret = tmp_path / "secret.html"
+    await pipe(rig, "show", invocation.id, "--html", str(secret), "--payloads")
+    assert SECRET in secret.read_text()
+    assert "cannot be written" in await bad(
+        *("show", invocation.id, "--html", str(tmp_path), "--admin", rig.restate.admin)
+    )
 
 
 async def test_show_follows_a_saga_to_its_end(rig: Rig) -> None:

@@ -1,0 +1,1 @@
+"""``resaga dev``: a Restate server and a worker that reloads, for developing sagas."""
