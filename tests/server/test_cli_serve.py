@@ -227,7 +227,7 @@ def test_requests_without_a_valid_signature_are_refused(serve: Serve, tmp_path: 
 def test_several_processes_share_the_work(
     serve: Serve, server: RestateServer, tmp_path: Path
 ) -> None:
-    worker = serve("--workers", "2", "--streams", "4", "--register", server.admin_url)
+    worker = serve("--workers", "2", "--streams", "1", "--register", server.admin_url)
     worker.until_logged("registered")
     names = [f"gate{number}" for number in range(16)]
     begun = [send(server, "Held", name) for name in names]
@@ -249,6 +249,27 @@ def test_logs_as_json(serve: Serve, server: RestateServer, tmp_path: Path) -> No
     records = [json.loads(line) for line in worker.lines]
     held = next(record for record in records if record["message"] == "held")
     assert (held["logger"], held["level"], held["saga"]) == ("shop", "info", invocation)
+
+
+def test_other_code_under_an_address_that_is_registered_is_refused(
+    serve: Serve, server: RestateServer, tmp_path: Path
+) -> None:
+    first = serve("--register", server.admin_url)
+    first.until_logged("registered")
+    assert first.end() == 0
+    (tmp_path / "other.py").write_text(
+        "import restate, resaga\n"
+        "@resaga.saga_workflow('Other')\n"
+        "async def other(saga: resaga.Saga) -> None: ...\n"
+        "app = restate.app([other])\n"
+    )
+    how = {"target": "other:app", "PYTHONPATH": str(tmp_path)}
+    there = ("--port", str(first.port), "--register", server.admin_url)
+    second = serve(*there, **how)
+    assert second.wait() == 2
+    assert "other services are registered there" in second.lines[-1]
+    third = serve(*there, "--force", **how)
+    third.until_logged("registered")
 
 
 def test_an_app_that_does_not_import_takes_one_line(serve: Serve, tmp_path: Path) -> None:

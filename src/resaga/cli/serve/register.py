@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 import httpx
+import msgspec
 
 from resaga.cli.trouble import BadInput
 
@@ -15,6 +16,33 @@ __all__ = ["register", "wait_until_healthy"]
 
 PATIENCE: Final = timedelta(seconds=60)
 POLL: Final = timedelta(milliseconds=100)
+
+
+OTHER_ADDRESS: Final = (
+    "Deploy other code under another address, so that sagas in flight keep theirs; or replace it "
+    "with --force, in development."
+)
+
+
+class _Handler(msgspec.Struct):
+    name: str
+
+
+class _Service(msgspec.Struct):
+    name: str
+    handlers: list[_Handler]
+
+
+class _Deployment(msgspec.Struct):
+    """A deployment as the admin API tells it."""
+
+    id: str
+    services: list[_Service]
+
+    @property
+    def handlers(self) -> set[str]:
+        """What it serves, as ``Service/handler``."""
+        return {f"{s.name}/{h.name}" for s in self.services for h in s.handlers}
 
 
 def wait_until_healthy(uri: str, *, stop: threading.Event, verify: bool) -> bool:
@@ -52,28 +80,43 @@ def register(admin: str, uri: str, *, force: bool, token: str | None = None) -> 
         token: A bearer token for the admin API.
 
     Raises:
-        BadInput: The server does not answer, or refuses.
+        BadInput: The server does not answer, or refuses; or other services are registered under
+            the URI, and may have sagas in flight.
     """
     headers = {"authorization": f"Bearer {token}"} if token else {}
+    with httpx.Client(base_url=admin, timeout=60, headers=headers) as client:
+        answer, added = _post(client, {"uri": uri, "force": force})
+        if not added and not force:
+            # The server does not look again at what is registered already.
+            found, _ = _post(client, {"uri": uri, "force": True, "dry_run": True})
+            if found.handlers != answer.handlers:
+                raise BadInput(
+                    f"registering {uri}: other services are registered there "
+                    f"({', '.join(sorted(answer.handlers))}; served are "
+                    f"{', '.join(sorted(found.handlers))}). {OTHER_ADDRESS}"
+                )
+    return answer.id
+
+
+def _post(client: httpx.Client, body: dict[str, object]) -> tuple[_Deployment, bool]:
+    """Register; what is registered then, and whether it was not before."""
+    uri, admin = body["uri"], str(client.base_url).rstrip("/")
     try:
-        with httpx.Client(timeout=60, headers=headers) as client:
-            answer = client.post(
-                f"{admin.rstrip('/')}/deployments", json={"uri": uri, "force": force}
-            )
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        response = client.post("deployments", json=body)
+    except httpx.HTTPError as error:
         raise BadInput(
             f"registering {uri}: Restate's admin API at {admin} does not answer ({error}). Give "
             "the address of a server that runs to --register."
         ) from error
-    if not answer.is_success:
+    status = response.status_code
+    if not response.is_success:
         mend = (
-            " Deploy other code under another address, so that sagas in flight keep theirs; or "
-            "replace it with --force, in development."
-            if answer.status_code == 409
-            else " Restate has to reach the worker there: set --advertise, if it is elsewhere."
+            OTHER_ADDRESS
+            if status == 409
+            else "Restate has to reach the worker there: set --advertise, if it is elsewhere."
         )
         raise BadInput(
-            f"registering {uri}: the server at {admin} refused with {answer.status_code}: "
-            f"{answer.text}{mend}"
+            f"registering {uri}: the server at {admin} refused with {status}: "
+            f"{response.text} {mend}"
         )
-    return str(answer.json()["id"])
+    return msgspec.json.decode(response.content, type=_Deployment), status == 201
