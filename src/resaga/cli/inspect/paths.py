@@ -14,22 +14,27 @@ def name_paths(entries: Iterable[Entry]) -> None:
     """Give a path to the steps of the body that have none in the journal.
 
     A step's path comes with its result, so one in flight, and one whose retries are exhausted,
-    have none. As long as no branches are under way it can only be the next one of the body.
+    have none. Where no branches are under way it can only be the next one of the body.
     """
+    steps = [entry for entry in entries if entry.kind == "step"]
+    forks = {_numbers(step)[0] for step in steps if step.path is not None and "." in step.path}
+    # The body has one step in flight at most.
+    side_by_side = sum(step.outcome == "in flight" for step in steps) > 1
     last = 0
-    forked_at: int | None = None
-    for entry in entries:
-        if entry.kind != "step":
-            continue
-        if entry.path is None:
-            if forked_at is None:
-                last += 1
-                entry.path = str(last)
-            continue
-        numbers = [int(number) for number in entry.path.split(".")]
-        last = max(last, numbers[0])
-        # Branches of the call with this number are under way until a later one of the body.
-        forked_at = numbers[0] if len(numbers) > 1 else None
+    for step in steps:
+        if step.path is not None:
+            last = max(last, _numbers(step)[0])
+        elif last + 1 not in forks and last not in forks - _closed(forks, steps, step):
+            if side_by_side and step.outcome == "in flight":
+                continue
+            last += 1
+            step.path = str(last)
+
+
+def _closed(forks: set[int], steps: Iterable[Entry], step: Entry) -> set[int]:
+    """The forks that were over when a step began: a later call of the body came before it."""
+    before = [_numbers(other)[0] for other in steps if other.path and other.index < step.index]
+    return {fork for fork in forks if any(number > fork for number in before)}
 
 
 def match_undo(undo: Entry, steps: Iterable[Entry]) -> Entry | None:

@@ -163,6 +163,8 @@ def note_of(entry: Entry, saga: SagaView) -> str:
         said.append(
             {"completed": "undone", "failed": "NOT UNDONE"}.get(undo.outcome, "being undone")
         )
+    if entry.kind == "step" and entry.path is None:
+        said.append("in some branch")
     if entry.durable:
         said.append("durable")
     if entry.child is None and entry.child_id is not None:
