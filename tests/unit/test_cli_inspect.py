@@ -155,6 +155,14 @@ def test_states_of_sagas_that_have_ended() -> None:
     assert state("[409] no (rollback incomplete, not undone: A: b)") == "incomplete"
 
 
+def test_a_list_tells_why_a_saga_is_paused() -> None:
+    failure = {"error_code": 500, "error_message": "the bank is down"}
+    pause = json.dumps({"ty": "Paused", "last_failure": failure})
+    assert summarize(row("paused"), pause=pause).error == "the bank is down"
+    # By hand, nothing had failed.
+    assert summarize(row("paused"), pause='{"ty":"Paused"}').error is None
+
+
 # -- what happened ---------------------------------------------------------------------------
 
 

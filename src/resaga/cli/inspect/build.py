@@ -40,7 +40,11 @@ _WITHOUT_RESULT = frozenset(("SetState", "ClearState", "ClearAllState", "Complet
 
 
 def summarize(
-    row: InvocationRow, progress: ProgressRow | None = None, *, killed: bool = False
+    row: InvocationRow,
+    progress: ProgressRow | None = None,
+    *,
+    killed: bool = False,
+    pause: str | None = None,
 ) -> Summary:
     """What a list says of an invocation.
 
@@ -48,6 +52,7 @@ def summarize(
         row: The invocation.
         progress: How far it is, if it has not ended.
         killed: Whether it was killed.
+        pause: The event of its last pause, which alone tells why while it is paused.
     """
     if row.status == "completed":
         failure = row.completion_failure
@@ -62,7 +67,8 @@ def summarize(
             acting=progress.begun > progress.ended,
             entries=progress.entries,
         )
-    return _summary(row, state, error=row.last_failure)
+    why = None if pause is None else event_error(pause)
+    return _summary(row, state, error=row.last_failure if why is None else why[0])
 
 
 def view(

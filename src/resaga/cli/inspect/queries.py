@@ -24,10 +24,14 @@ __all__ = [
     "invocation",
     "invocations",
     "invocations_by_id",
+    "killed_among",
+    "pauses",
     "progress",
     "saga_handlers",
-    "killed_among",
 ]
+
+CHUNK: Final = 500
+"""How many ids one query names at most."""
 
 NO_ID: Final = "non valid invocation id"
 """What a server says to an id that it cannot read."""
@@ -122,6 +126,11 @@ class _Services(msgspec.Struct):
 
 class _Id(msgspec.Struct):
     id: str
+
+
+class _Pause(msgspec.Struct):
+    id: str
+    event_json: str
 
 
 class SagaHandlers(msgspec.Struct, frozen=True):
@@ -267,11 +276,25 @@ def progress(admin: Admin, services: Sequence[str]) -> dict[str, ProgressRow]:
     return {row.id: row for row in rows}
 
 
+def pauses(admin: Admin, ids: Sequence[str]) -> dict[str, str]:
+    """The event that tells why each of some invocations was paused last, as JSON, by id."""
+    found: dict[str, str] = {}
+    for start in range(0, len(ids), CHUNK):
+        rows = admin.query(
+            "SELECT id, event_json FROM sys_journal_events "  # noqa: S608
+            f"WHERE id IN ({_texts(ids[start : start + CHUNK])}) AND event_type = 'Paused' "
+            "ORDER BY appended_at",
+            _Pause,
+        )
+        found.update((row.id, row.event_json) for row in rows)
+    return found
+
+
 def killed_among(admin: Admin, ids: Sequence[str]) -> set[str]:
     """Those of some completed invocations whose code did not end by itself: they were killed."""
     ended: set[str] = set()
-    for start in range(0, len(ids), 500):
-        chunk = ids[start : start + 500]
+    for start in range(0, len(ids), CHUNK):
+        chunk = ids[start : start + CHUNK]
         rows = admin.query(
             f"SELECT id FROM sys_journal WHERE id IN ({_texts(chunk)}) "  # noqa: S608
             "AND entry_type = 'Command: Output'",

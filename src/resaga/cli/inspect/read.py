@@ -59,7 +59,12 @@ def read_list(
     )
     perhaps = [row.id for row in rows if row.completion_failure == KILLED]
     killed = queries.killed_among(admin, perhaps) if perhaps else set[str]()
-    return [summarize(row, progress.get(row.id), killed=row.id in killed) for row in rows]
+    paused = [row.id for row in rows if row.status == "paused"]
+    pauses = queries.pauses(admin, paused)
+    return [
+        summarize(row, progress.get(row.id), killed=row.id in killed, pause=pauses.get(row.id))
+        for row in rows
+    ]
 
 
 def read_saga(admin: Admin, id: str, *, payloads: bool = False, depth: int = 3) -> SagaView:
