@@ -1,0 +1,1 @@
+"""Parts of resaga that build on other libraries; each is imported by its own name."""

@@ -1,0 +1,54 @@
+"""Fixtures for the tests of the barrier; each runs on every database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from resaga.ext.sql import BARRIER_TABLE, create_barrier_table
+from tests.ext.sql.effects import EFFECTS
+from tests.support.databases.given import Databases, Given
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process runs them all, so that each server is started once."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("databases"))
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    databases = Databases()
+    yield databases
+    databases.stop()
+
+
+@pytest.fixture(params=["postgresql", "postgresql, asyncpg", "mariadb", "sqlite"])
+def given(request: pytest.FixtureRequest, databases: Databases, tmp_path: Path) -> Given:
+    """An empty database that has the barrier's table, and one for effects."""
+    kind, _, driver = request.param.partition(", ")
+    given = databases.get(kind, tmp_path, asyncpg=bool(driver))
+    engine = given.engine()
+    for table in (BARRIER_TABLE, EFFECTS):
+        table.drop(engine, checkfirst=True)
+    EFFECTS.create(engine)
+    create_barrier_table(engine)
+    return given
+
+
+@pytest.fixture
+def engine(given: Given) -> Engine:
+    return given.engine()
+
+
+@pytest.fixture
+async def async_engine(given: Given) -> AsyncIterator[AsyncEngine]:
+    engine = given.async_engine()
+    yield engine
+    await engine.dispose()
