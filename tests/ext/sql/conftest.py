@@ -9,8 +9,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from resaga.ext.sql import BARRIER_TABLE, create_barrier_table
-from tests.ext.sql.effects import EFFECTS
+from tests.ext.sql.effects import emptied
 from tests.support.databases.given import Databases, Given
 
 
@@ -31,15 +30,9 @@ def databases() -> Iterator[Databases]:
 
 @pytest.fixture(params=["postgresql", "postgresql, asyncpg", "mariadb", "sqlite"])
 def given(request: pytest.FixtureRequest, databases: Databases, tmp_path: Path) -> Given:
-    """An empty database that has the barrier's table, and one for effects."""
+    """A database that has the barrier's table, and those for effects, all empty."""
     kind, _, driver = request.param.partition(", ")
-    given = databases.get(kind, tmp_path, asyncpg=bool(driver))
-    engine = given.engine()
-    for table in (BARRIER_TABLE, EFFECTS):
-        table.drop(engine, checkfirst=True)
-    EFFECTS.create(engine)
-    create_barrier_table(engine)
-    return given
+    return emptied(databases.get(kind, tmp_path, asyncpg=bool(driver)))
 
 
 @pytest.fixture

@@ -5,12 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sqlalchemy import Column, Connection, Engine, Integer, MetaData, String, Table, insert, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    delete,
+    insert,
+    select,
+)
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
 from resaga import CompensationContext, Outcome, StepContext
-from resaga.ext.sql import BARRIER_TABLE
+from resaga.ext.sql import BARRIER_TABLE, create_barrier_table
+from tests.support.databases.given import Given
 
 EFFECTS = Table(
     "effects",
@@ -19,6 +32,14 @@ EFFECTS = Table(
     Column("name", String(200), nullable=False),
     mysql_engine="InnoDB",
 )
+
+PRICES = Table(
+    "prices",
+    EFFECTS.metadata,
+    Column("id", Integer, primary_key=True),
+    mysql_engine="InnoDB",
+)
+"""A table that is only read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +97,19 @@ def refund_sync(session: Session | Connection, paid: Paid) -> str:
 
 
 REFUND = "refund p-1 12.50"
+
+
+def emptied(given: Given) -> Given:
+    """The same database, with the tables that are used here, all empty."""
+    engine = given.engine()
+    try:
+        with engine.begin() as connection:
+            for table in (BARRIER_TABLE, EFFECTS):
+                connection.execute(delete(table))
+    except DBAPIError:
+        EFFECTS.metadata.create_all(engine)
+        create_barrier_table(engine)
+    return given
 
 
 def effects(engine: Engine) -> list[str]:
