@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -144,7 +144,7 @@ def test_a_compensation_several_times_at_once(engine: Engine) -> None:
 
 
 @contextmanager
-def sent(engine: Engine, count: int) -> Iterator[threading.Event]:
+def sent(engine: Engine, count: int) -> Generator[threading.Event]:
     """An event that is set when so many statements on the barrier's table were begun."""
     told = threading.Event()
     seen: list[str] = []

@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Final, Never, overload
 
-from sqlalchemy import Connection, Table, delete, select
+from sqlalchemy import Connection, Table, bindparam, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from resaga.errors import MisuseError
@@ -98,7 +98,13 @@ def _prune(connection: Connection, table: Table, before: datetime, batch_size: i
             keys = connection.scalars(old).all()
             if not keys:
                 return removed
-            # In one order, so that two who prune at once wait and do not deadlock.
-            removed += connection.execute(
-                delete(table).where(table.c.key.in_(sorted(keys)))
-            ).rowcount
+            removed += _delete(connection, table, sorted(keys))
+
+
+def _delete(connection: Connection, table: Table, keys: list[str]) -> int:
+    """Delete rows, in one order, so that two who prune at once wait and do not deadlock."""
+    if connection.dialect.name in ("postgresql", "sqlite"):
+        return connection.execute(delete(table).where(table.c.key.in_(keys))).rowcount
+    # For several at once, InnoDB may read, and so lock, the whole table.
+    one = delete(table).where(table.c.key == bindparam("the_key"))
+    return sum(connection.execute(one, {"the_key": key}).rowcount for key in keys)

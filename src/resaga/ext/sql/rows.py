@@ -19,8 +19,8 @@ State: TypeAlias = Literal["started", "done", "undone", "blocked"]
 
 DIALECTS: Final = ("postgresql", "mysql", "mariadb", "sqlite")
 
-_NO_SUCH_TABLE: Final = ("42P01", 1146)
-"""What PostgreSQL and MySQL call it."""
+_NO_SUCH_TABLE: Final = ("42P01", "42S02", 1146)
+"""What PostgreSQL and MySQL call it; some drivers of MySQL tell its number alone."""
 
 
 @dataclass(frozen=True, slots=True)
