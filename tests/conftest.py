@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from resaga import clear_terminal_errors, set_global_error_mapper
+from tests.support.databases.given import Databases
 
 
 @pytest.fixture(autouse=True)
@@ -15,3 +16,11 @@ def _clean_registry() -> Iterator[None]:
     yield
     clear_terminal_errors()
     set_global_error_mapper(None)
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """The database servers of this session; each is started when a test first needs it."""
+    databases = Databases()
+    yield databases
+    databases.stop()

@@ -25,6 +25,10 @@ class Wire:
         for end in self._ends:
             end.transport.abort()
 
+    def lead_to(self, worker: int) -> None:
+        """Pass new connections on to another worker."""
+        self._worker = worker
+
     async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """The server has connected."""
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._worker)

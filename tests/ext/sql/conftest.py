@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -19,13 +19,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.xdist_group("databases"))
-
-
-@pytest.fixture(scope="session")
-def databases() -> Iterator[Databases]:
-    databases = Databases()
-    yield databases
-    databases.stop()
 
 
 @pytest.fixture(params=["postgresql", "postgresql, asyncpg", "mariadb", "sqlite"])

@@ -169,10 +169,9 @@ def test_a_result_that_is_not_of_its_type(engine: Engine) -> None:
 
 
 async def test_a_session_of_the_other_kind(engine: Engine, async_engine: AsyncEngine) -> None:
-    wrong: Any
-    with engine.begin() as wrong:
-        with pytest.raises(MisuseError, match=r"is Connection.*Use barrier_sync"):
-            await barrier(wrong, forward(), pay)
+    wrong: Any = Session(engine)
+    with pytest.raises(MisuseError, match=r"is Session.*Use barrier_sync"):
+        await barrier(wrong, forward(), pay)
     wrong = AsyncSession(async_engine)
     with pytest.raises(MisuseError, match=r"is AsyncSession.*await barrier"):
         barrier_sync(wrong, forward(), pay_sync)
@@ -218,15 +217,17 @@ async def test_a_context_inside_another_step(engine: Engine) -> None:
         return lambda: None
 
     async def inside(where: str, step: Any, action: Any, *, fine: bool) -> None:
-        async def run() -> None:
+        async def run() -> str:
             with engine.connect() as connection, connection.begin() as transaction:
                 if fine:
                     barrier_sync(connection, step, action)
                     transaction.rollback()
                 else:
                     refused(connection, step, action, match=r"used inside .*this very function")
+            return "went as expected"
 
-        await call(run, where=where, threaded=False, begin=nothing)
+        told: str = await call(run, where=where, threaded=False, begin=nothing)
+        assert told
 
     pays = "step 'Pay' of saga Order (inv_1)"
     await inside(pays, forward(), pay_sync, fine=True)
@@ -288,7 +289,7 @@ def test_the_amount_is_shown_to_nobody(engine: Engine) -> None:
     """R24: neither values nor keys stand in messages."""
 
     def act(session: Session) -> dict[str, int]:
-        wrong: Any = {"secret": Decimal("4711.25")}
+        wrong: dict[str, Any] = {"secret": Decimal("4711.25")}
         return wrong
 
     with (
