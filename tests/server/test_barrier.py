@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def given(flavour: Flavour, databases: Databases, tmp_path: Path) -> Given:
 
 
 @contextmanager
-def workers(plan: Plan, *, slow: bool = False) -> Iterator[Workers]:
+def workers(plan: Plan, *, slow: bool = False) -> Generator[Workers]:
     running = Workers(plan, slow=slow)
     try:
         yield running

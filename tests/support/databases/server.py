@@ -131,12 +131,13 @@ class DatabaseServer:
     def _environment(self) -> dict[str, str]:
         return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LC_ALL": "C"}
 
-    def _reachable(self, programs: Path, *, root: Path) -> Path:
-        """The folder of programs, or a copy of it that the other user can reach."""
-        if self._owner is None or all(
-            part.stat().st_mode & 0o005 == 0o005 for part in programs.parents
-        ):
+    def _reachable(self, programs: Path, *, needed: Sequence[Path]) -> Path:
+        """The folder of programs, or a copy of what they need that the other user can reach."""
+        open_to_all = all(folder.stat().st_mode & 0o005 == 0o005 for folder in programs.parents)
+        if self._owner is None or open_to_all:
             return programs
+        root = Path(os.path.commonpath([folder.parent for folder in needed]))
         copy = self.folder / "programs"
-        shutil.copytree(root, copy, symlinks=True)
+        for folder in needed:
+            shutil.copytree(folder, copy / folder.relative_to(root), symlinks=True)
         return copy / programs.relative_to(root)
