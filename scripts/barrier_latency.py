@@ -43,7 +43,7 @@ async def effect_only(session: AsyncSession) -> None:
     await effect(session)
 
 
-async def undo(session: AsyncSession, stored: int) -> None:
+async def undo(session: AsyncSession, _stored: int) -> None:
     """What its compensation does: as much."""
     await effect(session)
 

@@ -9,7 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from restate import TerminalError
+from sqlalchemy import Column, Integer, MetaData, NullPool, String, Table, insert, select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
+from resaga import (
+    DurableCompensationContext,
+    DurableStepContext,
+    MisuseError,
+    Saga,
+    StepContext,
+    create_saga_step,
+    saga_workflow,
+)
+from resaga.ext.sql import barrier, create_barrier_table
 from tests.support import Flavour, Rig, until
 from tests.support.bank import (
     BALANCE,
@@ -107,3 +120,99 @@ async def test_a_stopped_worker_wakes_up_after_the_rollback(
             await until(lambda: rig.ledger.count("note abandoned") > 0, "it was abandoned")
             assert rig.ledger.payload("note abandoned") == first.pid
     assert moves(engine, saga.id) == []
+
+
+async def test_by_durable_steps(rig: Rig, tmp_path: Path) -> None:
+    """Their bodies run again on every replay, and the barrier holds that off."""
+    engine = await notes_of(tmp_path)
+    names = ("Note", "Other")
+
+    async def run(step: DurableStepContext) -> str:
+        async with AsyncSession(engine) as session, session.begin():
+            got = await barrier(session, step, write, step.name)
+        await step.ctx.run_typed("between", lambda: "done")
+        return got
+
+    async def undo(step: DurableCompensationContext, _data: object) -> None:
+        async with AsyncSession(engine) as session, session.begin():
+            await barrier(session, step, write_back)
+
+    steps = [create_saga_step(name, run, undo, durable=True) for name in names]
+
+    @saga_workflow(rig.name("Durable"))
+    async def workflow(saga: Saga) -> None:
+        for step in steps:
+            await step(saga)
+        raise TerminalError("no", 409)
+
+    await rig.serve(workflow)
+    error = await rig.fail(workflow)
+    assert (error.code, error.message) == (409, "no")
+    async with engine.connect() as connection:
+        written = (await connection.scalars(select(NOTES.c.text).order_by(NOTES.c.id))).all()
+    assert written == ["Note", "Other", "not Other", "not Note"]
+    await engine.dispose()
+
+
+async def test_a_context_outside_its_step_is_refused(rig: Rig, tmp_path: Path) -> None:
+    """In the body of the workflow, and in the action of another step."""
+    engine = await notes_of(tmp_path)
+    kept: list[StepContext] = []
+    told: list[str] = []
+
+    async def use(step: StepContext) -> None:
+        try:
+            async with AsyncSession(engine) as session, session.begin():
+                await barrier(session, step, write, "x")
+        except MisuseError as misuse:
+            told.append(str(misuse))
+
+    async def keep(step: StepContext) -> None:
+        kept.append(step)
+
+    async def use_kept(_step: StepContext) -> None:
+        await use(kept[0])
+
+    first, second = create_saga_step("First", keep), create_saga_step("Second", use_kept)
+
+    @saga_workflow(rig.name("Outside"))
+    async def workflow(saga: Saga) -> None:
+        await first(saga)
+        if kept:
+            await use(kept[0])
+        await second(saga)
+
+    await rig.serve(workflow)
+    await rig.call(workflow)
+    assert [message for message in told if "'First' is used outside of it" in message]
+    assert [message for message in told if "used inside step 'Second' of saga" in message]
+    assert [message for message in told if "is used" not in message] == []
+    async with engine.connect() as connection:
+        assert (await connection.scalars(select(NOTES.c.text))).all() == []
+    await engine.dispose()
+
+
+NOTES = Table(
+    "notes",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("text", String(100)),
+)
+
+
+async def write(session: AsyncSession, text: str) -> str:
+    await session.execute(insert(NOTES).values(text=text))
+    return text
+
+
+async def write_back(session: AsyncSession, text: str) -> None:
+    await session.execute(insert(NOTES).values(text=f"not {text}"))
+
+
+async def notes_of(folder: Path) -> AsyncEngine:
+    """An SQLite database that has the tables."""
+    engine = create_async_engine(f"sqlite+aiosqlite:///{folder}/notes.sqlite", poolclass=NullPool)
+    await create_barrier_table(engine)
+    async with engine.begin() as connection:
+        await connection.run_sync(NOTES.metadata.create_all)
+    return engine

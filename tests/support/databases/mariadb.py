@@ -25,10 +25,12 @@ class MariaDB(DatabaseServer):
             raise
 
     def _set_up(self, server: Path, install: Path) -> None:
-        self._make_folders(self.data, self.folder / "run")
+        # A starting server clears its folder for temporary tables, others' with it.
+        temporary = self.folder / "tmp"
+        self._make_folders(self.data, self.folder / "run", temporary)
         defaults = "--no-defaults"
         words = [defaults, f"--datadir={self.data}", "--auth-root-authentication-method=normal"]
-        words += ["--skip-test-db", "--skip-name-resolve"]
+        words += ["--skip-test-db", "--skip-name-resolve", f"--tmpdir={temporary}"]
         self._run([install, *words], what="mariadb-install-db")
         begin = self.folder / "begin.sql"
         begin.write_text(
@@ -38,6 +40,7 @@ class MariaDB(DatabaseServer):
         )
         options = {
             "datadir": self.data,
+            "tmpdir": temporary,
             "socket": self.folder / "run" / "socket",
             "pid-file": self.folder / "run" / "pid",
             "bind-address": HOST,
