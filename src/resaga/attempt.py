@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from resaga.branches import Scheduler
 from resaga.classify import ErrorMapper
 from resaga.errors import CompensationFailure
+from resaga.intercept import Interceptor, Point
 from resaga.journal import Journal
 from resaga.observe import Outcome, SagaEvent, SagaObserver, StepEvent, notify
 
 __all__ = ["Attempt"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,7 @@ class Attempt:
         observers: Who is told what happens (R25).
         max_result_size: Bytes that one step may leave in the journal (R15).
         scheduler: Runs branches side by side (R17).
+        interceptor: What the steps are run through, if a tool wants that.
         left_undone: The compensations that failed for good in savepoints that were rolled back;
             if the saga fails later, they belong to what it has left undone (R10, R18).
     """
@@ -38,11 +43,18 @@ class Attempt:
     observers: Sequence[SagaObserver]
     max_result_size: int
     scheduler: Scheduler
+    interceptor: Interceptor | None = None
     left_undone: list[CompensationFailure] = field(default_factory=list[CompensationFailure])
 
     def where(self, what: str) -> str:
         """``what`` and the saga it is in, for messages (R21)."""
         return f"{what} of saga {self.workflow} ({self.journal.saga_id})"
+
+    async def around(self, point: Callable[[], Point], proceed: Callable[[], Awaitable[T]]) -> T:
+        """Run what is at a point of the saga, through the interceptor if there is one."""
+        if self.interceptor is None:
+            return await proceed()
+        return await self.interceptor.around(point(), proceed)
 
     def tell_saga(self, method: str, error: BaseException | None = None) -> None:
         """Tell the observers what happened to the saga."""

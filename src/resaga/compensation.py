@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, cast
 
 import msgspec
@@ -14,6 +15,7 @@ from resaga.attempt import Attempt
 from resaga.classify import internal_of, raise_ordinary, raise_terminal, terminal_of
 from resaga.contexts import CompensationContext, DurableCompensationContext
 from resaga.errors import CompensationFailure
+from resaga.intercept import Point, PointKind
 from resaga.observe import Outcome
 from resaga.policy import Retry
 from resaga.record import ABSENT
@@ -53,6 +55,9 @@ class Compensation:
         forward_key: The idempotency key of the step's action.
         undo_key: The idempotency key of the compensation.
         input: The step's input.
+        strict: Whether it is registered only when the step has completed.
+        bounded: Whether the retries of the step's action come to an end.
+        undoable: Whether there is anything to undo.
         data: Gives the step's data, afresh: the body may have changed the output it got.
         outcome: How the step ended.
     """
@@ -66,12 +71,33 @@ class Compensation:
     forward_key: str
     undo_key: str
     input: object
+    strict: bool = True
+    bounded: bool = False
+    undoable: bool = True
     data: Callable[[], object] | None = None
     outcome: Outcome = "unknown"
 
     async def undo(self, attempt: Attempt) -> CompensationFailure | None:
         """Run it, journaled (R11)."""
-        return await (_undo_durable if self.durable else _undo_plain)(attempt, self)
+        return await attempt.around(
+            partial(self.point, "compensation", attempt.journal.saga_id),
+            partial(_undo_durable if self.durable else _undo_plain, attempt, self),
+        )
+
+    def point(self, kind: PointKind, saga_id: str) -> Point:
+        """The place of the step, or of its compensation, for an interceptor."""
+        undoing = kind in ("compensation", "undo")
+        return Point(
+            kind=kind,
+            name=self.name,
+            path=self.path,
+            saga_id=saga_id,
+            input=self.input,
+            undoable=self.undoable,
+            strict=self.strict,
+            durable=self.durable,
+            bounded=(self.retry is not None and self.retry.bounded) if undoing else self.bounded,
+        )
 
 
 async def unwind(
@@ -146,13 +172,16 @@ async def _undo_plain(attempt: Attempt, entry: Compensation) -> CompensationFail
         )
         _tell(attempt, entry, "on_compensation_started")
         try:
-            await call(
-                entry.fn,
-                context,
-                data,
-                where=attempt.where(f"the compensation of step {entry.name!r}"),
-                threaded=entry.threaded,
-                begin=attempt.journal.begin_thread,
+            await attempt.around(
+                lambda: entry.point("undo", attempt.journal.saga_id),
+                lambda: call(
+                    entry.fn,
+                    context,
+                    data,
+                    where=attempt.where(f"the compensation of step {entry.name!r}"),
+                    threaded=entry.threaded,
+                    begin=attempt.journal.begin_thread,
+                ),
             )
         except Exception as exc:
             terminal = terminal_of(exc, mapped=False)
@@ -192,7 +221,10 @@ async def _undo_durable(attempt: Attempt, entry: Compensation) -> CompensationFa
     )
     try:
         with attempt.journal.shield(key):
-            await cast("Awaitable[object]", entry.fn(context, data))
+            await attempt.around(
+                lambda: entry.point("undo", attempt.journal.saga_id),
+                lambda: cast("Awaitable[object]", entry.fn(context, data)),
+            )
     except BaseException as exc:
         terminal = terminal_of(exc, mapped=False)
         if internal_of(exc) is None and not attempt.journal.replaying:

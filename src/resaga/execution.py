@@ -115,7 +115,12 @@ async def run_durable(attempt: Attempt, spec: StepSpec, entry: Compensation) -> 
         ctx=journal.ctx,
     )
     try:
-        response = response_of(await spec.run(*spec.arguments(context, entry.input)))
+        response = response_of(
+            await attempt.around(
+                lambda: entry.point("action", journal.saga_id),
+                lambda: spec.run(*spec.arguments(context, entry.input)),
+            )
+        )
         _check_failure_data(attempt, spec, response)
     except BaseException as exc:
         terminal = terminal_of(exc, spec.options.as_terminal_error, *attempt.mappers)
@@ -200,12 +205,15 @@ class _Action:
         limit = asyncio.timeout(None if timeout is None else timeout.total_seconds())
         try:
             async with limit:
-                return await call(
-                    spec.run,
-                    *spec.arguments(context, self._entry.input),
-                    where=where,
-                    threaded=spec.threaded,
-                    begin=attempt.journal.begin_thread,
+                return await attempt.around(
+                    lambda: self._entry.point("action", attempt.journal.saga_id),
+                    lambda: call(
+                        spec.run,
+                        *spec.arguments(context, self._entry.input),
+                        where=where,
+                        threaded=spec.threaded,
+                        begin=attempt.journal.begin_thread,
+                    ),
                 )
         except TimeoutError as exc:
             if not limit.expired():

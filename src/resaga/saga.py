@@ -265,6 +265,8 @@ class Saga(Generic[S_co]):
             )
         attempt.journal.check()
         line.frame.pivot()
+        if attempt.interceptor is not None:
+            attempt.interceptor.pivoted()
 
     def add_compensation(
         self,

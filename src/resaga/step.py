@@ -172,19 +172,25 @@ class SagaStep(Generic[In_contra, Out_co, CompensationData_co, S_contra]):
         with line.one_at_a_time(self.name, attempt):
             attempt.journal.check()
             entry = self._entry(attempt, line.next_path(), input)
-            if not self.options.strict:
-                self._register(line, entry)
-            if self.options.durable:
-                output = await run_durable(attempt, self._spec, entry)
-            else:
-                codec = self._codec = self._codec or self._make_codec()
-                output = await run_plain(attempt, self._spec, codec, entry)
-            if self.options.strict:
-                self._register(line, entry)
-            # A step that completed while the saga was being cancelled is registered first, and
-            # then undone with the rest (R7).
-            attempt.journal.check()
-            return output
+            return await attempt.around(
+                lambda: entry.point("step", attempt.journal.saga_id),
+                lambda: self._run(attempt, line, entry),
+            )
+
+    async def _run(self, attempt: Attempt, line: Line, entry: Compensation) -> object:
+        if not self.options.strict:
+            self._register(line, entry)
+        if self.options.durable:
+            output = await run_durable(attempt, self._spec, entry)
+        else:
+            codec = self._codec = self._codec or self._make_codec()
+            output = await run_plain(attempt, self._spec, codec, entry)
+        if self.options.strict:
+            self._register(line, entry)
+        # A step that completed while the saga was being cancelled is registered first, and
+        # then undone with the rest (R7).
+        attempt.journal.check()
+        return output
 
     def _entry(self, attempt: Attempt, path: str, input: object) -> Compensation:
         key = f"{attempt.journal.saga_id}.{path}"
@@ -199,6 +205,9 @@ class SagaStep(Generic[In_contra, Out_co, CompensationData_co, S_contra]):
             forward_key=key,
             undo_key=f"{key}.undo",
             input=input,
+            strict=self.options.strict,
+            bounded=self.options.retry is not None and self.options.retry.bounded,
+            undoable=fn is not None,
         )
 
     def _register(self, line: Line, entry: Compensation) -> None:

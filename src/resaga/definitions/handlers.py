@@ -304,6 +304,7 @@ async def _attempt(
                 observers=options.observers,
                 max_result_size=options.max_result_size,
                 scheduler=Scheduler(journal),
+                interceptor=None if options.intercept is None else options.intercept(request),
             )
 
             async def run(line: Line) -> Any:

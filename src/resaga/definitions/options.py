@@ -13,6 +13,7 @@ from restate import InvocationRetryPolicy
 
 from resaga.classify import ErrorMapper, check_mapper
 from resaga.errors import MisuseError
+from resaga.intercept import Intercept
 from resaga.observe import SagaObserver
 from resaga.policy import (
     DEFAULT_MAX_RESULT_SIZE,
@@ -156,6 +157,7 @@ class SagaOptions:
         observers: Who is told what happens (R25).
         max_result_size: Bytes that one step may leave in the journal (R15).
         deadline: Bounds the forward part (R20).
+        intercept: Gives what an attempt is run through, for tools.
     """
 
     services: object = None
@@ -164,6 +166,7 @@ class SagaOptions:
     observers: Sequence[SagaObserver] = ()
     max_result_size: int = DEFAULT_MAX_RESULT_SIZE
     deadline: timedelta | None = None
+    intercept: Intercept | None = None
 
 
 def for_definition(

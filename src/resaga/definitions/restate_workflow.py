@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Generic, Never, Protocol, Unpack, cast, overload
 
@@ -28,7 +28,9 @@ from resaga.definitions.options import (
     for_shared_handler,
 )
 from resaga.errors import MisuseError
+from resaga.intercept import Intercept
 from resaga.nested import run_inside
+from resaga.observe import SagaObserver
 from resaga.saga import Saga
 from resaga.services import Provider
 
@@ -195,10 +197,19 @@ class SagaRestateWorkflow(restate.Workflow, Generic[In_contra, Out_co, S_contra]
             A workflow of the same name, with the same signals and queries, to be served instead
             of this one.
         """
+        return self._bound(services=None, services_from=provider)
+
+    def intercepted(
+        self, intercept: Intercept, *, observers: Sequence[SagaObserver] = ()
+    ) -> SagaRestateWorkflow[In_contra, Out_co, S_contra]:
+        """Give a copy whose attempts run through an interceptor; see `SagaWorkflow.intercepted`."""
+        told = (*self._options.observers, *observers)
+        return self._bound(intercept=intercept, observers=told)
+
+    def _bound(self, **changes: Any) -> SagaRestateWorkflow[In_contra, Out_co, S_contra]:
         fn, options, definition = self._made_of
-        bound = replace(options, services=None, services_from=provider)
         copy: SagaRestateWorkflow[In_contra, Out_co, S_contra]
-        copy = SagaRestateWorkflow(self.name, fn, bound, definition)
+        copy = SagaRestateWorkflow(self.name, fn, replace(options, **changes), definition)
         for add_to in self._signals:
             add_to(copy)
         return copy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Generic, Literal, Never, Protocol, Unpack, cast, overload
 
 import restate
@@ -28,6 +28,8 @@ from resaga.definitions.options import (
     for_shared_handler,
 )
 from resaga.errors import MisuseError
+from resaga.intercept import Intercept
+from resaga.observe import SagaObserver
 from resaga.saga import Saga
 from resaga.services import Provider
 
@@ -270,6 +272,19 @@ class SagaVirtualObject(restate.VirtualObject, Generic[S_co]):
         """
         copy: SagaVirtualObject[S] = SagaVirtualObject(
             self.name, services_from=provider, **self._made_of
+        )
+        for add_to in self._added:
+            add_to(copy)
+        return copy
+
+    def intercepted(
+        self, intercept: Intercept, *, observers: Sequence[SagaObserver] = ()
+    ) -> SagaVirtualObject[S_co]:
+        """Give a copy whose attempts run through an interceptor; see `SagaWorkflow.intercepted`."""
+        options = self._options
+        copy: SagaVirtualObject[S_co] = SagaVirtualObject(self.name, **self._made_of)
+        copy._options = replace(
+            options, intercept=intercept, observers=(*options.observers, *observers)
         )
         for add_to in self._added:
             add_to(copy)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Generic, Never, Protocol, Unpack, cast, overload
 
@@ -17,7 +17,9 @@ from resaga.definitions.options import (
     check_service_name,
     for_definition,
 )
+from resaga.intercept import Intercept
 from resaga.nested import run_inside
+from resaga.observe import SagaObserver
 from resaga.saga import Saga
 from resaga.services import Provider
 
@@ -80,9 +82,28 @@ class SagaWorkflow(restate.Service, Generic[In_contra, Out_co, S_contra]):
         Returns:
             A workflow of the same name, to be served instead of this one.
         """
+        return self._bound(services=None, services_from=provider)
+
+    def intercepted(
+        self, intercept: Intercept, *, observers: Sequence[SagaObserver] = ()
+    ) -> SagaWorkflow[In_contra, Out_co, S_contra]:
+        """Give a copy of this workflow whose attempts run through an interceptor.
+
+        This is for tools like `resaga.testing`; see `resaga.intercept`.
+
+        Args:
+            intercept: Gives the interceptor of each attempt.
+            observers: Told what happens, beside those that this workflow has.
+
+        Returns:
+            A workflow of the same name, to be served instead of this one.
+        """
+        told = (*self._options.observers, *observers)
+        return self._bound(intercept=intercept, observers=told)
+
+    def _bound(self, **changes: Any) -> SagaWorkflow[In_contra, Out_co, S_contra]:
         fn, options, definition = self._made_of
-        bound = replace(options, services=None, services_from=provider)
-        return SagaWorkflow(self.name, fn, bound, definition)
+        return SagaWorkflow(self.name, fn, replace(options, **changes), definition)
 
     @property
     def contract(self) -> Contract[In_contra, Out_co]:
