@@ -21,7 +21,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -160,6 +160,11 @@ class RollbackIncomplete(TerminalError):
         )
 
 
+def is_rollback_incomplete(metadata: Mapping[str, str] | None) -> bool:
+    """Whether a terminal error's metadata says that it was a `RollbackIncomplete`."""
+    return metadata is not None and metadata.get(ROLLBACK_KEY) == "incomplete"
+
+
 def received(error: TerminalError) -> TerminalError:
     """A terminal error that crossed a service or the ingress, as what it was there (R10).
 
@@ -168,7 +173,7 @@ def received(error: TerminalError) -> TerminalError:
     does not tell, the original has the whole message.
     """
     metadata = error.metadata or {}
-    if isinstance(error, RollbackIncomplete) or metadata.get(ROLLBACK_KEY) != "incomplete":
+    if isinstance(error, RollbackIncomplete) or not is_rollback_incomplete(metadata):
         return error
     message, failures = _taken_apart(error.message, _names(metadata.get(FAILED_KEY, "")))
     rest = {k: v for k, v in metadata.items() if k not in (ROLLBACK_KEY, FAILED_KEY)}

@@ -33,9 +33,8 @@ from resaga.action import Running, call, runs_in_thread
 from resaga.errors import (
     DeadlineExceeded,
     Interruption,
-    RollbackIncomplete,
     SagaCancelled,
-    received,
+    is_rollback_incomplete,
 )
 from resaga.flight import InFlight
 from resaga.policy import Retry
@@ -378,7 +377,7 @@ class Journal:
 
         What the other side could not undo stays as it is, so that nobody misses it (R10).
         """
-        if handle in self._late_calls and not isinstance(received(error), RollbackIncomplete):
+        if handle in self._late_calls and not is_rollback_incomplete(error.metadata):
             return self._interruption() or error
         return error
 

@@ -11,7 +11,7 @@ import msgspec
 
 from resaga.cli.inspect.admin import Admin, QueryRefused
 from resaga.cli.trouble import BadInput
-from resaga.handlers import SAGA_MARK
+from resaga.definitions.handlers import SAGA_MARK
 
 __all__ = [
     "EntryRow",

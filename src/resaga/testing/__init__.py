@@ -1,0 +1,45 @@
+"""Test sagas: run them on a real Restate server, break them at every point, see what is undone.
+
+Needs the extra ``resaga[testing]``. The pytest plugin brings the fixtures ``restate_server``,
+``saga_app`` and ``saga_client``; docs/guide/testing.md tells how to use them.
+"""
+
+from resaga.testing.app import RunningSaga, SagaApp, SagaClient, SagaRun
+from resaga.testing.errors import CaseTimeout, NotServed, SagaTestError, UnknownStep, Violations
+from resaga.testing.faults import (
+    Fault,
+    cancel,
+    error,
+    fail,
+    hang,
+    lose_worker,
+    permanent_failure,
+    slow,
+    unserialisable,
+)
+from resaga.testing.server import quick_server
+from resaga.testing.trace import Event, Trace
+
+__all__ = [
+    "CaseTimeout",
+    "Event",
+    "Fault",
+    "NotServed",
+    "RunningSaga",
+    "SagaApp",
+    "SagaClient",
+    "SagaRun",
+    "SagaTestError",
+    "Trace",
+    "UnknownStep",
+    "Violations",
+    "cancel",
+    "error",
+    "fail",
+    "hang",
+    "lose_worker",
+    "permanent_failure",
+    "slow",
+    "quick_server",
+    "unserialisable",
+]

@@ -1,0 +1,377 @@
+"""Sagas under test: served in the test's event loop, called, and taken away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Generic, Self, cast
+from urllib.parse import quote
+
+import httpx
+import restate
+from restate import TerminalError
+from restate.handler import Handler as Described
+from restate.handler import handler_from_callable
+from typing_extensions import TypeVar
+
+from resaga import Handler, SagaRequest
+from resaga.intercept import Interceptor
+from resaga.server import RestateServer
+from resaga.testing.admin import Admin
+from resaga.testing.controls import Recording, Watcher
+from resaga.testing.errors import CaseTimeout, NotServed, SagaTestError, UnknownStep
+from resaga.testing.faults import Fault
+from resaga.testing.serving import Definition, serving
+from resaga.testing.trace import Trace
+
+__all__ = ["RunningSaga", "SagaApp", "SagaClient", "SagaRun"]
+
+Out = TypeVar("Out", default=object)
+
+RUN_HEADER = "x-resaga-run"
+"""Tells an attempt which run of the test it belongs to."""
+
+LIMIT = timedelta(seconds=20)
+"""How long a run may take, if the test says nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SagaRun(Generic[Out]):
+    """How a saga ended, and what happened in it.
+
+    Attributes:
+        id: The invocation id.
+        output: What it returned, ``None`` if it failed.
+        error: What its caller gets, if it failed.
+        trace: What happened.
+        recording: All that was noted, for tools.
+    """
+
+    id: str
+    output: Out | None
+    error: TerminalError | None
+    trace: Trace
+    recording: Recording
+
+    @property
+    def rollback_incomplete(self) -> bool:
+        """Whether some compensations failed for good (R10)."""
+        metadata = None if self.error is None else self.error.metadata
+        return (metadata or {}).get("resaga.rollback") == "incomplete"
+
+    def result(self) -> Out:
+        """What it returned.
+
+        Raises:
+            TerminalError: What it failed with.
+        """
+        if self.error is not None:
+            raise self.error
+        return cast(Out, self.output)
+
+
+class SagaApp:
+    """Serves definitions, in this event loop, and takes them away again.
+
+    ``await app(checkout, wallet)`` serves them until `close`; the fixture ``saga_app`` closes
+    itself at the test's end. Under ``async with SagaApp(server) as app`` it is closed there.
+
+    Args:
+        server: The server to register them with.
+        keep: Leave deployments and invocations in the server for you to look at.
+    """
+
+    def __init__(self, server: RestateServer, *, keep: bool = False) -> None:
+        self.server = server
+        self.watcher = Watcher()
+        self._keep = keep
+        self._exit = AsyncExitStack()
+        self._services: list[str] = []
+        self._deployments: list[str] = []
+        self._runs: dict[str, Recording] = {}
+        self._admin: Admin | None = None
+        self._http: httpx.AsyncClient | None = None
+
+    async def __call__(self, *definitions: Definition) -> Self:
+        """Serve definitions and register them.
+
+        Sagas are served as copies that note what happens and let faults strike; all else as it
+        is. A definition may be served again, with other services say: the later one counts.
+
+        Raises:
+            SagaTestError: The server refuses them.
+        """
+        admin = await self._open()
+        served = [self._watched(d) for d in definitions]
+        address = await self._exit.enter_async_context(serving(served))
+        self._deployments.append(await admin.register(address))
+        self._services += [definition.name for definition in definitions]
+        return self
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Take away what was served: what is under way is killed, and nobody calls it again."""
+        admin, http = self._admin, self._http
+        self._admin = self._http = None
+        if admin is None or http is None:
+            return
+        try:
+            if not self._keep and self.server.is_alive():
+                if self._services:
+                    await admin.kill_all(self._services)
+                for deployment in self._deployments:
+                    await admin.forget(deployment)
+        finally:
+            await self._exit.aclose()
+            await admin.close()
+            await http.aclose()
+            self._services.clear()
+            self._deployments.clear()
+
+    # -- for the client ----------------------------------------------------------------------
+
+    @property
+    def admin(self) -> Admin:
+        """The server's admin API."""
+        assert self._admin is not None
+        return self._admin
+
+    @property
+    def http(self) -> httpx.AsyncClient:
+        """For calls to the ingress."""
+        assert self._http is not None
+        return self._http
+
+    def check_served(self, service: str) -> None:
+        """Refuse what nobody serves."""
+        if service not in self._services:
+            served = ", ".join(self._services) or "nothing"
+            raise NotServed(
+                f"{service} is not served ({served} is). Serve it first: "
+                f"await saga_app({service}, ...)."
+            )
+
+    def record(self, faults: Sequence[Fault]) -> tuple[str, Recording]:
+        """A recording for one run, and the value of `RUN_HEADER` that leads to it."""
+        token = uuid.uuid4().hex
+        self._runs[token] = recording = Recording(faults, self.admin.cancel)
+        return token, recording
+
+    async def _open(self) -> Admin:
+        if self._admin is None:
+            self._admin = Admin(self.server.admin_url)
+            self._http = httpx.AsyncClient(trust_env=False, verify=False, timeout=None)  # noqa: S113, S501
+        return self._admin
+
+    def _watched(self, definition: Definition) -> Definition:
+        # All of resaga's definitions have it, and no other.
+        intercepted = getattr(definition, "intercepted", None)
+        if intercepted is None:
+            return definition
+        return cast(Definition, intercepted(self._intercept, observers=[self.watcher]))
+
+    def _intercept(self, request: SagaRequest[Any]) -> Interceptor:
+        recordings = self.watcher.recordings
+        recording = recordings.get(request.saga_id)
+        if recording is None:
+            token = request.headers.get(RUN_HEADER, "")
+            # One that another saga has called, or curl, is noted without faults.
+            recording = self._runs.pop(token, None) or Recording((), self.admin.cancel)
+            recordings[request.saga_id] = recording
+        return recording.begin_attempt(request.saga_id)
+
+
+class SagaClient:
+    """Calls the sagas that a `SagaApp` serves; the fixture ``saga_client``.
+
+    ::
+
+        async def test_decline(saga_app, saga_client):
+            await saga_app(checkout)
+            run = await saga_client.run(checkout, order, faults=[fail(charge_payment)])
+            assert run.trace.compensated == ("ReserveStock",)
+    """
+
+    def __init__(self, app: SagaApp) -> None:
+        self._app = app
+
+    async def run(
+        self,
+        target: restate.Service | restate.Workflow | Handler[Any, Out],
+        input: object = None,
+        *,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        faults: Sequence[Fault] = (),
+        limit: timedelta = LIMIT,
+    ) -> SagaRun[Out]:
+        """Run a saga to its end.
+
+        Args:
+            target: A definition with a handler ``run``, or one of its handlers.
+            input: Its input.
+            key: The key, of a virtual object or a Restate workflow.
+            headers: Further headers of the request.
+            faults: What goes wrong in it.
+            limit: How long it may take.
+
+        Returns:
+            How it ended; a saga that failed is no exception here, see `SagaRun.result`.
+
+        Raises:
+            CaseTimeout: It did not end within the limit; the message says where it stood.
+            UnknownStep: A fault names a step that the saga has not come to.
+            NotServed: Nobody serves it.
+        """
+        running = await self.start(
+            target, input, key=key, headers=headers, faults=faults, limit=limit
+        )
+        return await running.end()
+
+    async def start(
+        self,
+        target: restate.Service | restate.Workflow | Handler[Any, Out],
+        input: object = None,
+        *,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        faults: Sequence[Fault] = (),
+        limit: timedelta = LIMIT,
+    ) -> RunningSaga[Out]:
+        """Start a saga, and do not wait for its end; the arguments are those of `run`."""
+        app = self._app
+        handler: object = target if isinstance(target, Handler) else cast("Any", target).run
+        described: Described[Any, Any] = handler_from_callable(cast("Any", handler))
+        service = described.service_tag.name
+        app.check_served(service)
+        token, recording = app.record(faults)
+        parts = [service, described.name] if key is None else [service, key, described.name]
+        content = described.handler_io.input_serde.serialize(input)
+        has_body = described.handler_io.input_type is None or not getattr(
+            described.handler_io.input_type, "is_void", False
+        )
+        sent = {**(headers or {}), RUN_HEADER: token}
+        if content and has_body and input is not None:
+            sent["content-type"] = "application/json"
+        answer = await app.http.post(
+            f"{app.server.ingress_url}/{'/'.join(quote(p, safe='') for p in parts)}/send",
+            content=content if "content-type" in sent else None,
+            headers=sent,
+        )
+        if not answer.is_success:
+            raise SagaTestError(
+                f"The server did not accept the call of {'/'.join(parts)}: "
+                f"{answer.status_code} {answer.text}"
+            )
+        return RunningSaga(
+            app,
+            service,
+            str(answer.json()["invocationId"]),
+            recording,
+            described.handler_io.output_serde,
+            limit,
+        )
+
+
+class RunningSaga(Generic[Out]):
+    """A saga that was started.
+
+    Attributes:
+        id: The invocation id.
+        trace: What has happened so far.
+    """
+
+    def __init__(
+        self,
+        app: SagaApp,
+        service: str,
+        id: str,
+        recording: Recording,
+        output: Any,
+        limit: timedelta,
+    ) -> None:
+        self.id = id
+        self.trace = recording.trace
+        self._app = app
+        self._service = service
+        self._recording = recording
+        self._output = output
+        self._limit = limit
+
+    def cancel(self) -> None:
+        """Cancel it through Restate."""
+        self._app.admin.cancel(self.id)
+
+    def __await__(self) -> Generator[Any, Any, SagaRun[Out]]:
+        return self.end().__await__()
+
+    async def end(self) -> SagaRun[Out]:
+        """Wait for its end; raises what `SagaClient.run` does."""
+        app = self._app
+        url = f"{app.server.ingress_url}/restate/invocation/{self.id}/attach"
+        try:
+            async with asyncio.timeout(self._limit.total_seconds()):
+                answer = await app.http.get(url)
+        except TimeoutError:
+            raise await self._timeout() from None
+        unreached = self._recording.unreached()
+        if unreached:
+            named = ", ".join(map(str, unreached))
+            came = ", ".join(self._recording.steps) or "no step"
+            raise UnknownStep(
+                f"{self._service}: the saga never came to the place of these faults: {named}. "
+                f"It came to: {came}. Its trace:\n{self.trace}"
+            )
+        return self._ended(answer)
+
+    def _ended(self, answer: httpx.Response) -> SagaRun[Out]:
+        output: Out | None = None
+        error: TerminalError | None = None
+        if answer.status_code >= 400:
+            error = _error_of(answer)
+        elif answer.content:
+            output = self._output.deserialize(answer.content)
+        return SagaRun(
+            id=self.id, output=output, error=error, trace=self.trace, recording=self._recording
+        )
+
+    async def _timeout(self) -> CaseTimeout:
+        standing = await self._app.admin.standing(self.id)
+        await self._app.admin.kill(self.id)
+        return CaseTimeout(
+            f"{self._service} ({self.id}) did not end within {self._limit.total_seconds():g} s"
+            f"{_planned(self._recording)}. It is {standing}. Its trace until then:\n"
+            f"{self.trace or '(no attempt has begun)'}"
+        )
+
+
+def _planned(recording: Recording) -> str:
+    return f", with {', '.join(map(str, recording.faults))}" if recording.faults else ""
+
+
+def _error_of(answer: httpx.Response) -> TerminalError:
+    try:
+        body: dict[str, Any] = answer.json()
+    except json.JSONDecodeError:
+        body = {}
+    return TerminalError(
+        str(body.get("message", answer.text)),
+        int(body.get("code", answer.status_code)),
+        body.get("metadata"),
+    )

@@ -1,0 +1,102 @@
+"""The connections between server and worker, each one attempt, and how a test breaks one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+__all__ = ["Connection", "ConnectionWatch", "current_connection"]
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_GONE: Message = {"type": "http.disconnect"}
+
+HEARING = 1.0
+"""Seconds after which nobody waits any more for the server to say something."""
+
+
+class Connection:
+    """What one attempt hears from the server, and says to it.
+
+    Attributes:
+        heard: How many parts of the request came in: one more after a cancel means that the
+            attempt has been told of it.
+    """
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self.heard = 0
+        self._receive = receive
+        self._send = send
+        self._lost = asyncio.Event()
+        self._news = asyncio.Event()
+        self._closed = False
+
+    def lose(self) -> None:
+        """Break it: the attempt hears no more, and nothing that it says arrives."""
+        self._lost.set()
+        self._news.set()
+
+    async def hear(self, *, more_than: int) -> None:
+        """Wait until more has come in, if the server speaks to running attempts at all."""
+        try:
+            async with asyncio.timeout(HEARING):
+                while self.heard <= more_than and not self._closed and not self._lost.is_set():
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            return
+
+    async def receive(self) -> Message:
+        """Hear the next part of the request, or that the connection is gone."""
+        if self._lost.is_set():
+            return _GONE
+        coming = asyncio.ensure_future(self._receive())
+        losing = asyncio.ensure_future(self._lost.wait())
+        try:
+            await asyncio.wait({coming, losing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            losing.cancel()
+            if not coming.done():
+                coming.cancel()
+        if self._lost.is_set() or coming.cancelled():
+            return _GONE
+        message = coming.result()
+        if message.get("body"):
+            self.heard += 1
+        if not message.get("more_body", False):
+            self._closed = True
+        self._news.set()
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Say something to the server, unless the connection is broken."""
+        if not self._lost.is_set():
+            await self._send(message)
+
+
+current_connection: contextvars.ContextVar[Connection | None] = contextvars.ContextVar(
+    "resaga_testing_connection", default=None
+)
+
+
+class ConnectionWatch:
+    """An ASGI app around the SDK's: each request's connection is `current_connection` in it."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        connection = Connection(receive, send)
+        token = current_connection.set(connection)
+        try:
+            await self._app(scope, connection.receive, connection.send)
+        finally:
+            current_connection.reset(token)

@@ -1,0 +1,150 @@
+"""The pytest plugin as users have it: in a pytest of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.waiting import until
+
+ROOT = Path(__file__).parents[2]
+
+TEST = """
+import os
+from pathlib import Path
+import pytest
+from resaga.testing import fail
+from tests.testing.shop import WORLD, charge, shop
+
+{mark}
+
+async def test_one(saga_app, saga_client, restate_server):
+    Path({pids!r}).joinpath(str(restate_server.pid)).touch()
+    await saga_app(shop)
+    run = await saga_client.run(shop, "tea", faults=[fail(charge)])
+    assert run.trace.compensated == ("Charge", "Reserve")
+    {more}
+
+async def test_other(saga_app, saga_client, monkeypatch):
+    monkeypatch.setattr(WORLD, "do", lambda key, what: None)
+    await saga_app(shop)
+    run = await saga_client.run(shop, "milk")
+    assert run.result() == 4
+    assert WORLD.effects == {{}}
+"""
+
+
+def write(folder: Path, mark: str, more: str = "") -> tuple[Path, Path]:
+    pids = folder / "pids"
+    pids.mkdir()
+    test = folder / "test_it.py"
+    test.write_text(TEST.format(mark=mark, pids=str(pids), more=more))
+    return test, pids
+
+
+def command(test: Path, *options: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q"),
+        *("--rootdir", str(test.parent)),
+        *("-W", "error", *(() if "no:asyncio" in options else LOOP_SCOPE)),
+        *options,
+        str(test),
+    ]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def run(test: Path, *options: str) -> str:
+    done = subprocess.run(
+        command(test, *options),
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment(),
+        cwd=test.parent,
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    return output
+
+
+def is_gone(pid: str) -> bool:
+    return not Path("/proc", pid).exists()
+
+
+LOOP_SCOPE = ("-o", "asyncio_default_fixture_loop_scope=function")
+
+ANYIO = "pytestmark = pytest.mark.anyio"
+ASYNCIO = "pytestmark = pytest.mark.asyncio"
+
+
+@pytest.mark.parametrize(
+    ("mark", "options"),
+    [
+        (ASYNCIO, ["-p", "no:anyio", "-n", "0"]),
+        ("", ["--asyncio-mode=auto", "-n", "2"]),
+        (
+            f"{ANYIO}\n@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'",
+            ["-p", "no:asyncio", "-n", "0", "--saga-replay"],
+        ),
+    ],
+    ids=["pytest-asyncio", "pytest-asyncio and xdist", "anyio, replayed at every await"],
+)
+def test_runs_under(tmp_path: Path, mark: str, options: list[str]) -> None:
+    test, pids = write(tmp_path, mark)
+    assert "2 passed" in run(test, *options)
+    assert [p.name for p in pids.iterdir() if not is_gone(p.name)] == []
+
+
+def test_leaves_nothing_behind_when_it_is_killed(tmp_path: Path) -> None:
+    test, pids = write(tmp_path, "", more="os.kill(os.getpid(), 9)")
+    done = subprocess.run(
+        command(test, "--asyncio-mode=auto", "-n", "0"),
+        check=False,
+        capture_output=True,
+        env=environment(),
+        cwd=tmp_path,
+    )
+    assert done.returncode == -signal.SIGKILL
+    (pid,) = pids.iterdir()
+    asyncio.run(until(lambda: is_gone(pid.name), "the server is gone"))
+
+
+def test_keeps_what_is_left(tmp_path: Path) -> None:
+    test, _ = write(tmp_path, "")
+    run(test, "--asyncio-mode=auto", "-n", "0", "--saga-keep", str(tmp_path / "kept"))
+    assert any((tmp_path / "kept").iterdir())
+
+
+def test_wrong_use(tmp_path: Path) -> None:
+    test = tmp_path / "test_it.py"
+    test.write_text("def test_one(saga_app):\n    pass\n")
+    done = subprocess.run(
+        command(test, "-n", "0", "--restate-server", str(tmp_path / "nope")),
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment(),
+    )
+    assert "there is no such file" in done.stdout
+    done = subprocess.run(
+        command(test, "-n", "0"), check=False, capture_output=True, text=True, env=environment()
+    )
+    assert "uses saga_app and is not an async def" in done.stdout
+
+
+def test_costs_nothing_where_it_is_not_used(tmp_path: Path) -> None:
+    test = tmp_path / "test_it.py"
+    test.write_text(
+        "import sys\n\ndef test_one():\n    assert 'pytest_resaga' in sys.modules\n"
+        "    assert not {'resaga', 'restate', 'httpx', 'granian'} & set(sys.modules)\n"
+    )
+    assert "1 passed" in run(test, "-n", "0")
