@@ -6,6 +6,7 @@ Needs the extra ``resaga[testing]``. The pytest plugin brings the fixtures ``res
 
 from resaga.testing.app import RunningSaga, SagaApp, SagaClient, SagaRun
 from resaga.testing.errors import CaseTimeout, NotServed, SagaTestError, UnknownStep, Violations
+from resaga.testing.explore import explore
 from resaga.testing.faults import (
     Fault,
     cancel,
@@ -17,14 +18,19 @@ from resaga.testing.faults import (
     slow,
     unserialisable,
 )
+from resaga.testing.report import CaseResult, Report
+from resaga.testing.rules import Finding
 from resaga.testing.server import quick_server
 from resaga.testing.trace import Event, Trace
 
 __all__ = [
+    "CaseResult",
     "CaseTimeout",
     "Event",
     "Fault",
+    "Finding",
     "NotServed",
+    "Report",
     "RunningSaga",
     "SagaApp",
     "SagaClient",
@@ -35,6 +41,7 @@ __all__ = [
     "Violations",
     "cancel",
     "error",
+    "explore",
     "fail",
     "hang",
     "lose_worker",

@@ -81,6 +81,14 @@ class Admin:
                 told += f" (at {row['entry']!r})"
         return told
 
+    async def failure_code(self, invocation: str) -> str | None:
+        """Restate's code for the failure of the last attempt, if it is to be made again."""
+        rows = await self.query(
+            "SELECT last_failure_error_code AS code FROM sys_invocation "  # noqa: S608  # an id
+            f"WHERE id = '{invocation}'"
+        )
+        return rows[0].get("code") if rows else None
+
     def cancel(self, invocation: str) -> None:
         """Cancel an invocation; without waiting, as in a branch nobody may wait for this."""
         with httpx.Client(trust_env=False, verify=False, timeout=TIMEOUT) as http:  # noqa: S501

@@ -295,6 +295,7 @@ class RunningSaga(Generic[Out]):
     Attributes:
         id: The invocation id.
         trace: What has happened so far.
+        recording: All that was noted so far, for tools.
     """
 
     def __init__(
@@ -310,13 +311,25 @@ class RunningSaga(Generic[Out]):
         self.trace = recording.trace
         self._app = app
         self._service = service
-        self._recording = recording
+        self.recording = recording
         self._output = output
         self._limit = limit
 
     def cancel(self) -> None:
         """Cancel it through Restate."""
         self._app.admin.cancel(self.id)
+
+    async def kill(self) -> None:
+        """Kill it: nothing is rolled back."""
+        await self._app.admin.kill(self.id)
+
+    async def standing(self) -> str:
+        """Where it stands, as the server sees it."""
+        return await self._app.admin.standing(self.id)
+
+    async def failure_code(self) -> str | None:
+        """Restate's code for what its last attempt failed with, while it waits for the next."""
+        return await self._app.admin.failure_code(self.id)
 
     def __await__(self) -> Generator[Any, Any, SagaRun[Out]]:
         return self.end().__await__()
@@ -330,10 +343,10 @@ class RunningSaga(Generic[Out]):
                 answer = await app.http.get(url)
         except TimeoutError:
             raise await self._timeout() from None
-        unreached = self._recording.unreached()
+        unreached = self.recording.unreached()
         if unreached:
             named = ", ".join(map(str, unreached))
-            came = ", ".join(self._recording.steps) or "no step"
+            came = ", ".join(self.recording.steps) or "no step"
             raise UnknownStep(
                 f"{self._service}: the saga never came to the place of these faults: {named}. "
                 f"It came to: {came}. Its trace:\n{self.trace}"
@@ -348,7 +361,7 @@ class RunningSaga(Generic[Out]):
         elif answer.content:
             output = self._output.deserialize(answer.content)
         return SagaRun(
-            id=self.id, output=output, error=error, trace=self.trace, recording=self._recording
+            id=self.id, output=output, error=error, trace=self.trace, recording=self.recording
         )
 
     async def _timeout(self) -> CaseTimeout:
@@ -356,7 +369,7 @@ class RunningSaga(Generic[Out]):
         await self._app.admin.kill(self.id)
         return CaseTimeout(
             f"{self._service} ({self.id}) did not end within {self._limit.total_seconds():g} s"
-            f"{_planned(self._recording)}. It is {standing}. Its trace until then:\n"
+            f"{_planned(self.recording)}. It is {standing}. Its trace until then:\n"
             f"{self.trace or '(no attempt has begun)'}"
         )
 

@@ -14,7 +14,7 @@ from resaga import Interruption, SagaEvent, SagaObserver, StepEvent, StepRespons
 from resaga.intercept import Point
 from resaga.scope import current_waiter
 from resaga.testing.connection import Connection, current_connection
-from resaga.testing.faults import Fault, When
+from resaga.testing.faults import ANY_STEP, Fault, When
 from resaga.testing.trace import Event, Trace
 
 __all__ = ["Recording", "Watcher"]
@@ -30,6 +30,7 @@ class Recording:
         saga_id: The invocation id, once the first attempt has begun.
         attempts: How many attempts have begun.
         fired: How often each fault has struck, by its place in the plan.
+        points: The calls of steps that the body has come to, by path.
         inputs: What the body gave each call of a step, as often as it called it: one that
             differs between attempts is no replay.
     """
@@ -40,6 +41,7 @@ class Recording:
         self.saga_id = ""
         self.attempts = 0
         self.fired: Counter[int] = Counter()
+        self.points: dict[str, Point] = {}
         self.inputs: dict[str, list[tuple[str, object]]] = {}
         self._cancel = cancel
         self._calls: dict[str, list[str]] = {}
@@ -62,6 +64,7 @@ class Recording:
 
     def see(self, point: Point) -> None:
         """The body has come to a call of a step."""
+        self.points.setdefault(point.path, point)
         calls = self._calls.setdefault(point.name, [])
         if point.path not in calls:
             calls.append(point.path)
@@ -72,7 +75,7 @@ class Recording:
         undo = point.kind in ("compensation", "undo")
         for number, fault in enumerate(self.faults):
             if (
-                fault.step == point.name
+                fault.step in (point.name, ANY_STEP)
                 and fault.undo is undo
                 and (fault.kind == "cancel") is cancels
                 and fault.when == when
@@ -85,7 +88,11 @@ class Recording:
 
     def unreached(self) -> list[Fault]:
         """The faults that name a step, or a call of one, that the body has not come to."""
-        return [f for f in self.faults if len(self._calls.get(f.step, ())) < f.call]
+        return [
+            fault
+            for fault in self.faults
+            if fault.step != ANY_STEP and self._path_of(fault) is None
+        ]
 
     @property
     def steps(self) -> list[str]:
@@ -93,8 +100,12 @@ class Recording:
         return list(self._calls)
 
     def _is_call(self, fault: Fault, point: Point) -> bool:
-        calls = self._calls.get(point.name, ())
-        return len(calls) >= fault.call and calls[fault.call - 1] == point.path
+        return fault.step == ANY_STEP or self._path_of(fault) == point.path
+
+    def _path_of(self, fault: Fault) -> str | None:
+        """The call of a step that a fault is for, if the body has come to it."""
+        calls = self._calls.get(fault.step, ())
+        return calls[fault.call - 1] if len(calls) >= fault.call else None
 
 
 class Controls:
@@ -109,7 +120,10 @@ class Controls:
         """Note what happens at a point, and let the faults strike that are due there."""
         if point.kind in ("step", "compensation"):
             return await self._call(point, proceed)
-        return cast(T, await self._code(point, proceed))
+        try:
+            return cast(T, await self._code(point, proceed))
+        finally:
+            self._note(point, "ended")
 
     def pivoted(self) -> None:
         """Note that the body has passed its point of no return."""
@@ -157,19 +171,13 @@ class Controls:
             await self._cancel(point)
         fault = recording.due(point, when="before", cancels=False)
         if fault is None:
-            result = await self._act(point, proceed)
+            result = await proceed()
             fault = recording.due(point, when="after", cancels=False)
             return result if fault is None else await self._strike(point, fault)
         if fault.kind == "slow":
             await asyncio.sleep(fault.delay.total_seconds())
-            return await self._act(point, proceed)
-        return await self._strike(point, fault)
-
-    async def _act(self, point: Point, proceed: Callable[[], Awaitable[T]]) -> T:
-        try:
             return await proceed()
-        finally:
-            self._note(point, "ended")
+        return await self._strike(point, fault)
 
     async def _strike(self, point: Point, fault: Fault) -> object:
         match fault.kind:

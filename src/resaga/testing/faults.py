@@ -12,6 +12,7 @@ from resaga import SagaStep
 from resaga.testing.errors import SagaTestError
 
 __all__ = [
+    "ANY_STEP",
     "Fault",
     "FaultKind",
     "When",
@@ -29,6 +30,9 @@ FaultKind: TypeAlias = Literal[
     "fail", "permanent failure", "error", "unserialisable", "slow", "hang", "cancel", "lose worker"
 ]
 When: TypeAlias = Literal["before", "during", "after", "journaled"]
+ANY_STEP = "*"
+"""Stands for whichever step comes to the point first."""
+
 StepName: TypeAlias = SagaStep[Any, Any, Any, Any] | str
 
 

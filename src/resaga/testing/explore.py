@@ -1,0 +1,247 @@
+"""The explorer: one saga, broken at each of its points in each way, on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+import restate
+
+from resaga import SagaRequest
+from resaga.server import RestateServer
+from resaga.testing.app import LIMIT, SagaApp, SagaClient, SagaRun
+from resaga.testing.cases import Case, cases_of, untouched
+from resaga.testing.errors import SagaTestError
+from resaga.testing.report import CaseResult, Report
+from resaga.testing.rules import Finding, judge, judge_unended, struck
+from resaga.testing.server import quick_server
+from resaga.testing.states import NOTHING, Check, States
+from resaga.testing.watch import Stuck, until_the_end
+
+__all__ = ["explore"]
+
+Target: TypeAlias = restate.Service | restate.Workflow
+
+CASE_HEADER = "x-resaga-case"
+"""Tells a provider of services which case it builds them for."""
+
+CASE_VARIABLE = "RESAGA_CASE"
+"""The environment variable that runs one case alone."""
+
+
+async def explore(
+    workflow: Target,
+    input: object = None,
+    *,
+    server: RestateServer | None = None,
+    services: Callable[[], object] | None = None,
+    invariant: Check | None = None,
+    snapshot: Check | None = None,
+    recovers: Sequence[Any] = (),
+    only: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    limit: timedelta = LIMIT,
+    side_by_side: int = 16,
+    also: Sequence[restate.Service | restate.VirtualObject | restate.Workflow] = (),
+) -> Report:
+    """Break a saga at each of its points in each way, and judge each run.
+
+    First it runs untouched, twice, to learn its points; then once for each point and each fault
+    of `COLUMNS`. What a run is judged by stands in docs/guide/testing.md.
+
+    Args:
+        workflow: The saga; it has to complete with this input.
+        input: Its input.
+        server: The server to run it on, the fixture ``restate_server`` say. ``None``: one that is
+            started for this.
+        services: Builds the services of one run, so that each has a world of its own; it stands
+            for the definition's own services.
+        invariant: An ``async def`` that says whether all is well after a run: it returns
+            ``False`` or raises an `AssertionError` if not. With a parameter it is given the
+            run's services.
+        snapshot: An ``async def`` that gives the state outside of the saga. It has to be the
+            same before a run and after its rollback; and if services are built for each run,
+            the same after each run that completes. With a parameter it is given the run's
+            services; without one the cases run one after the other, as the state is shared.
+        recovers: Steps, or their names, whose failure the saga copes with.
+        only: The name of one case, ``"ChargePayment/lost after"``, to be run alone. The
+            environment variable ``RESAGA_CASE`` says the same.
+        headers: Further headers of the calls.
+        limit: How long one case may take.
+        side_by_side: How many cases run at a time.
+        also: Other definitions to serve, which the saga calls.
+
+    Returns:
+        The report; `Report.raise_for_violations` fails the test.
+
+    Raises:
+        CaseTimeout: It did not end untouched; with where it stood.
+        SagaTestError: It does not complete untouched, there is no such case, or an invariant or a
+            snapshot raised, with the name of the case.
+
+    Example::
+
+        async def test_checkout_is_always_undone(restate_server):
+            report = await explore(checkout, order, server=restate_server, services=Fakes)
+            report.raise_for_violations()
+    """
+    began = time.monotonic()
+    states = States(invariant, snapshot, services)
+    async with _running(server) as started, SagaApp(started) as app, _quiet_sdk():
+        served = workflow if services is None else _with_worlds(workflow, states)
+        await app(served, *also)
+        explorer = _Explorer(
+            SagaClient(app), served, input, dict(headers or {}), states, limit,
+            [getattr(step, "name", step) for step in recovers],
+        )  # fmt: skip
+        cases = await explorer.learn(only or os.environ.get(CASE_VARIABLE))
+        results = await explorer.run_all(cases, 1 if states.shared else side_by_side)
+    return Report(
+        workflow=workflow.name,
+        results=tuple(results),
+        seconds=time.monotonic() - began,
+        test=os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0] or None,
+    )
+
+
+@asynccontextmanager
+async def _running(server: RestateServer | None) -> AsyncGenerator[RestateServer]:
+    if server is not None:
+        yield server
+        return
+    own = quick_server()
+    await asyncio.to_thread(own.start)
+    try:
+        yield own
+    finally:
+        await asyncio.to_thread(own.stop)
+
+
+@asynccontextmanager
+async def _quiet_sdk() -> AsyncGenerator[None]:
+    """Keep the SDK from logging each injected error with its traceback."""
+    logger = logging.getLogger("restate")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _with_worlds(workflow: Any, states: States) -> Any:
+    @asynccontextmanager
+    async def provider(request: SagaRequest[Any]) -> AsyncGenerator[object]:
+        yield states.world(request.headers[CASE_HEADER])
+
+    return workflow.with_services(provider)
+
+
+class _Explorer:
+    """Runs cases of one saga, and judges them."""
+
+    def __init__(
+        self,
+        client: SagaClient,
+        workflow: Target,
+        input: object,
+        headers: dict[str, str],
+        states: States,
+        limit: timedelta,
+        recovers: Sequence[str],
+    ) -> None:
+        self._client = client
+        self._workflow = workflow
+        self._input = input
+        self._headers = headers
+        self._states = states
+        self._limit = limit
+        self._recovers = recovers
+        self._after: object = NOTHING
+
+    async def learn(self, only: str | None) -> list[Case]:
+        """Run it untouched, and give the cases that there are."""
+        run, _, after = await self._run(untouched(1))
+        again, _, after_again = await self._run(untouched(2))
+        for each in (run, again):
+            if each.error is not None:
+                raise SagaTestError(
+                    f"{self._workflow.name} does not complete untouched: its caller gets "
+                    f"[{each.error.status_code}] {each.error}. Explore it with an input that it "
+                    f"completes with. Its trace:\n{each.trace}"
+                )
+        if not run.recording.points:
+            raise SagaTestError(f"{self._workflow.name} has no steps, so there is nothing to break")
+        if not self._states.shared and after == after_again:
+            self._after = after
+        cases = cases_of(run.recording)
+        if only is None:
+            return cases
+        chosen = [case for case in cases if case.name == only]
+        if not chosen:
+            known = ", ".join(case.name for case in cases)
+            raise SagaTestError(f"{self._workflow.name} has no case {only!r}. There are: {known}")
+        return chosen
+
+    async def run_all(self, cases: Sequence[Case], side_by_side: int) -> list[CaseResult]:
+        """Run cases, some at a time; the results in their order."""
+        places = asyncio.Semaphore(side_by_side)
+
+        async def one(case: Case) -> CaseResult:
+            async with places:
+                return await self._judge(case)
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(case)) for case in cases]
+        return [task.result() for task in tasks]
+
+    async def _judge(self, case: Case) -> CaseResult:
+        began = time.monotonic()
+        try:
+            run, before, after = await self._run(case)
+        except Stuck as stuck:
+            recording = stuck.recording
+            return CaseResult(
+                case=case, verdict="wrong", findings=tuple(judge_unended(stuck.why, recording)),
+                end=stuck.end, trace=str(recording.trace), seconds=time.monotonic() - began,
+            )  # fmt: skip
+        findings: list[Finding] = []
+        if struck(case, run.recording):
+            findings = judge(case, run, recovers=self._recovers)
+            # A saga that copes with a failure goes another way, and leaves something else.
+            completed = NOTHING if case.end == "fails" else self._after
+            findings += self._states.compare(run, before, after, completed)
+            findings += await self._states.check(case)
+        end = "completed" if run.error is None else f"failed: [{run.error.status_code}] {run.error}"
+        return CaseResult(
+            case=case,
+            verdict=(
+                "wrong" if findings
+                else "right" if struck(case, run.recording)
+                else "not applicable"
+            ),
+            findings=tuple(findings),
+            end=end,
+            trace=str(run.trace),
+            seconds=time.monotonic() - began,
+        )  # fmt: skip
+
+    async def _run(self, case: Case) -> tuple[SagaRun[object], object, object]:
+        before = await self._states.take(case)
+        running = await self._client.start(
+            self._workflow,
+            self._input,
+            key=None if isinstance(self._workflow, restate.Service) else os.urandom(8).hex(),
+            headers={**self._headers, CASE_HEADER: case.name},
+            faults=case.faults,
+            limit=self._limit,
+        )
+        ending: Awaitable[SagaRun[object]] = until_the_end(running, fresh=not case.faults)
+        run = await ending
+        return run, before, await self._states.take(case)

@@ -1,0 +1,108 @@
+"""The world around the runs of an exploration: services, snapshots and invariants."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from resaga.testing.app import SagaRun
+from resaga.testing.cases import Case
+from resaga.testing.errors import SagaTestError
+from resaga.testing.rules import Finding
+
+__all__ = ["NOTHING", "Check", "States"]
+
+Check: TypeAlias = Callable[..., Awaitable[object]]
+"""An ``async def`` of nothing, or of the run's services."""
+
+NOTHING = object()
+"""No snapshot was taken."""
+
+
+class States:
+    """What the world is like before and after each case.
+
+    Attributes:
+        shared: Whether the cases look at one world, so that they have to run one by one.
+    """
+
+    def __init__(
+        self,
+        invariant: Check | None,
+        snapshot: Check | None,
+        services: Callable[[], object] | None,
+    ) -> None:
+        self._invariant = invariant
+        self._snapshot = snapshot
+        self._services = services
+        self._worlds: dict[str, object] = {}
+        checks = [check for check in (invariant, snapshot) if check is not None]
+        self.shared: bool = any(not self._takes_world(check) for check in checks)
+
+    def world(self, case: str) -> object:
+        """The services of a case, the same on each of its attempts."""
+        if case not in self._worlds:
+            assert self._services is not None
+            self._worlds[case] = self._services()
+        return self._worlds[case]
+
+    async def take(self, case: Case) -> object:
+        """The state now."""
+        return NOTHING if self._snapshot is None else await self._ask(self._snapshot, case)
+
+    async def check(self, case: Case) -> list[Finding]:
+        """Whether the invariant holds."""
+        if self._invariant is None:
+            return []
+        try:
+            well = await self._ask(self._invariant, case)
+        except AssertionError as exc:
+            return [Finding(rule="invariant", message=str(exc) or "it does not hold")]
+        return [Finding(rule="invariant", message="it does not hold")] if well is False else []
+
+    def compare(
+        self, run: SagaRun[object], before: object, after: object, completed: object
+    ) -> list[Finding]:
+        """What a run has left behind.
+
+        Args:
+            run: The run.
+            before: The state before it.
+            after: The state after it.
+            completed: The state after an untouched run in a world of its own, if that is known.
+        """
+        if before is NOTHING:
+            return []
+        if run.error is None:
+            if completed is NOTHING or after == completed:
+                return []
+            message = f"it completed and left {after!r}, and untouched it leaves {completed!r}"
+            return [Finding(rule="snapshot", message=message)]
+        pivoted = any(event.subject == "pivot" for event in run.trace.events)
+        if run.rollback_incomplete or pivoted or before == after:
+            return []
+        message = f"before it the state was {before!r}, and after its rollback it is {after!r}"
+        return [Finding(rule="snapshot", message=message)]
+
+    def _takes_world(self, check: Check) -> bool:
+        if not inspect.signature(check).parameters:
+            return False
+        if self._services is None:
+            raise SagaTestError(
+                f"{check!r} has a parameter: it is given the services of a run, and explore() has "
+                "no services=... to build them with. Give it that, or take the parameter away."
+            )
+        return True
+
+    async def _ask(self, check: Check, case: Case) -> object:
+        arguments: tuple[Any, ...] = (self.world(case.name),) if self._takes_world(check) else ()
+        try:
+            return await check(*arguments)
+        except AssertionError:
+            raise
+        except Exception as exc:
+            name = getattr(check, "__name__", repr(check))
+            raise SagaTestError(
+                f"{name}() raised {type(exc).__name__} in case {case.name!r}: {exc}"
+            ) from exc

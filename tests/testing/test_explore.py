@@ -1,0 +1,155 @@
+"""The explorer finds seeded mistakes, and nothing in a correct saga."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from restate import Service, TerminalError
+
+from resaga import CompensationContext, Saga, StepContext, saga_step, saga_workflow
+from resaga.server import RestateServer
+from resaga.testing import CaseTimeout, Report, SagaTestError, Violations, explore
+from tests.testing.mistakes import MISTAKES, correct
+from tests.testing.shop import WORLD, World, charge, shop, side_by_side
+
+
+async def effects(world: World) -> list[str]:
+    return sorted(world.effects.values())
+
+
+async def explored(workflow: Service, server: RestateServer, **how: Any) -> Report:
+    return await explore(workflow, "tea", server=server, services=World, snapshot=effects, **how)
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+async def test_finds(what: str, restate_server: RestateServer) -> None:
+    made, rule, case = MISTAKES[what]
+    name = re.sub(r"\W", "", what.title())
+    report = await explored(made(name), restate_server, limit=timedelta(seconds=3))
+    assert rule in [finding.rule for finding in report[case].findings], str(report)
+    with pytest.raises(Violations, match=re.escape(case)):
+        report.raise_for_violations()
+
+
+async def test_finds_nothing_in_a_correct_saga(restate_server: RestateServer) -> None:
+    recovers = ["Upgrade", "Reserve"]
+    report = await explored(correct("Correct"), restate_server, recovers=recovers)
+    report.raise_for_violations()
+    assert {r.verdict for r in report.results if r.case.row == "Charge"} == {"right"}
+    for workflow in (shop, side_by_side):
+        report = await explored(workflow, restate_server)
+        report.raise_for_violations()
+        assert "Charge/lost after" in [r.case.name for r in report.results if r.verdict == "right"]
+
+
+async def test_the_report(restate_server: RestateServer, tmp_path: Path) -> None:
+    made, _, _ = MISTAKES["a compensation that does nothing"]
+    report = await explored(made("Report"), restate_server)
+    table = report.table().splitlines()
+    assert table[0].split() == [chr(ord("a") + n) for n in range(len(report.columns))]
+    row = next(line.split() for line in table if line.startswith("Charge "))
+    assert row[1 + report.columns.index("fails")] == "✘"
+    assert row[1 + report.columns.index("lost before")] == "✔"
+    assert str(report).splitlines()[0].startswith("Report: 30 cases in ")
+
+    report.write_json(tmp_path / "report.json")
+    told = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    assert told["rows"] == ["Hold", "Charge", "every step"]
+    cases = {case["name"]: case for case in told["cases"]}
+    assert cases["Charge/fails"]["verdict"] == "wrong"
+    assert cases["Charge/fails"]["violations"][0]["rule"] == "snapshot"
+
+    report.write_html(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert 'href="#case-' in page
+    assert "RESAGA_CASE=&#x27;Charge/fails&#x27; pytest" in page
+    assert "://" not in page
+
+    alone = await explored(made("Report"), restate_server, only="Charge/fails")
+    assert [r.case.name for r in alone.results] == ["Charge/fails"]
+    assert report.test is not None
+    assert report.rerun("Charge/fails") == f"RESAGA_CASE='Charge/fails' pytest '{report.test}'"
+
+
+async def test_a_shared_world_is_looked_at_one_case_at_a_time(
+    restate_server: RestateServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WORLD, "effects", {})
+
+    async def snapshot() -> int:
+        return len(WORLD.effects) % 2
+
+    async def balance() -> bool:
+        return "charge 3" in WORLD.effects.values() or "tea" not in WORLD.effects.values()
+
+    report = await explore(shop, "tea", server=restate_server, invariant=balance, snapshot=snapshot)
+    report.raise_for_violations()
+
+
+async def test_an_invariant_that_does_not_hold(restate_server: RestateServer) -> None:
+    async def balance(world: World) -> None:
+        assert "charge 3" not in world.effects.values(), "somebody was charged"
+
+    report = await explore(shop, "tea", server=restate_server, services=World, invariant=balance)
+    (finding,) = report["Quote/lost after"].findings
+    assert finding.rule == "invariant"
+    assert finding.message.startswith("somebody was charged")
+    assert report["Quote/fails"].verdict == "right"
+
+
+async def test_an_invariant_that_raises(restate_server: RestateServer) -> None:
+    async def broken(world: World) -> None:
+        raise LookupError("no database")
+
+    async def with_a_parameter(world: World) -> None:
+        raise AssertionError
+
+    with pytest.raises(ExceptionGroup) as group:
+        await explore(shop, "tea", server=restate_server, services=World, invariant=broken)
+    message = str(group.value.exceptions[0])
+    assert re.fullmatch(r"broken\(\) raised LookupError in case '.+/.+': no database", message), (
+        message
+    )
+    with pytest.raises(SagaTestError, match=r"no services=\.\.\. to build them with"):
+        await explore(shop, "tea", server=restate_server, invariant=with_a_parameter)
+
+
+@saga_step("Sleeps")
+async def sleeps(step: StepContext[World], product: str) -> None:
+    raise ConnectionError("nobody answers")
+
+
+@sleeps.compensate
+async def wakes(step: CompensationContext[World, str], _: object) -> None:
+    pass
+
+
+async def test_what_cannot_be_explored(restate_server: RestateServer) -> None:
+    @saga_workflow("NeverEnds")
+    async def never(saga: Saga[World], product: str) -> None:
+        await sleeps(saga, product)
+
+    @saga_workflow("Fails")
+    async def fails(saga: Saga[World], product: str) -> None:
+        await charge(saga, 3)
+        raise TerminalError("for good")
+
+    @saga_workflow("NoSteps")
+    async def nothing(saga: Saga[World], product: str) -> None:
+        pass
+
+    second = timedelta(seconds=1)
+    with pytest.raises(CaseTimeout, match=r"NeverEnds .*backing-off.*nobody answers") as it:
+        await explored(never, restate_server, limit=second)
+    assert "Sleeps  tried again: ConnectionError" in str(it.value)
+    with pytest.raises(SagaTestError, match="has no steps"):
+        await explored(nothing, restate_server)
+    with pytest.raises(SagaTestError, match=r"does not complete untouched.*\[500\] for good"):
+        await explored(fails, restate_server)
+    with pytest.raises(SagaTestError, match=r"no case 'Nope/fails'. There are: Reserve/fails"):
+        await explored(shop, restate_server, only="Nope/fails")
