@@ -18,6 +18,7 @@ from resaga.testing.faults import (
     slow,
     unserialisable,
 )
+from resaga.testing.local import run_saga
 from resaga.testing.report import CaseResult, Report
 from resaga.testing.rules import Finding
 from resaga.testing.server import quick_server
@@ -46,6 +47,7 @@ __all__ = [
     "hang",
     "lose_worker",
     "permanent_failure",
+    "run_saga",
     "slow",
     "quick_server",
     "unserialisable",

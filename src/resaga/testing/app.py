@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Generic, Self, cast
+from typing import Any, Generic, Literal, Self, cast
 from urllib.parse import quote
 
 import httpx
@@ -58,6 +58,20 @@ class SagaRun(Generic[Out]):
     error: TerminalError | None
     trace: Trace
     recording: Recording
+
+    @property
+    def outcome(self) -> Literal["completed", "failed"]:
+        """How it ended."""
+        return "completed" if self.error is None else "failed"
+
+    @property
+    def undone(self) -> list[str]:
+        """The steps that had completed and were undone, in the order of that.
+
+        `Trace.compensated` has the steps that failed, too, whose compensation ran.
+        """
+        completed = {e.path for e in self.trace.once("step", "completed")}
+        return [e.step for e in self.trace.once("compensation", "completed") if e.path in completed]
 
     @property
     def rollback_incomplete(self) -> bool:
