@@ -17,6 +17,9 @@ from resaga.testing import CaseTimeout, Report, SagaTestError, Violations, explo
 from tests.testing.mistakes import MISTAKES, correct
 from tests.testing.shop import WORLD, World, charge, shop, side_by_side
 
+LIMIT = timedelta(minutes=1)
+"""Only against a hang."""
+
 
 async def effects(world: World) -> list[str]:
     return sorted(world.effects.values())
@@ -30,7 +33,7 @@ async def explored(workflow: Service, server: RestateServer, **how: Any) -> Repo
 async def test_finds(what: str, restate_server: RestateServer) -> None:
     made, rule, case = MISTAKES[what]
     name = re.sub(r"\W", "", what.title())
-    report = await explored(made(name), restate_server, limit=timedelta(seconds=3))
+    report = await explored(made(name), restate_server, limit=LIMIT)
     assert rule in [finding.rule for finding in report[case].findings], str(report)
     with pytest.raises(Violations, match=re.escape(case)):
         report.raise_for_violations()

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, TypeAlias
@@ -242,6 +242,5 @@ class _Explorer:
             faults=case.faults,
             limit=self._limit,
         )
-        ending: Awaitable[SagaRun[object]] = until_the_end(running, fresh=not case.faults)
-        run = await ending
+        run = await until_the_end(running, case)
         return run, before, await self._states.take(case)

@@ -40,6 +40,7 @@ def judge(case: Case, run: SagaRun[object], *, recovers: Iterable[str]) -> list[
         *_failed_undo(case, run),
         *_order(events),
         *_drained(events),
+        *_lost(events),
         *_nothing_after_a_failure(case, run),
         *_replay(run.recording),
     ]
@@ -143,6 +144,17 @@ def _drained(events: Sequence[Event]) -> Iterator[_Finding]:
             beside = [s for p, s in in_flight.items() if not _apart(p, event.path)]
             if beside:
                 yield "drained", f"{event.label} began while {', '.join(beside)} was in flight"
+
+
+def _lost(events: Sequence[Event]) -> Iterator[_Finding]:
+    """An attempt whose worker is lost undoes nothing: the next one may complete the saga."""
+    lost: set[int] = set()
+    for event in events:
+        if event.subject == "worker":
+            lost.add(event.attempt)
+        elif (event.subject, event.what) == ("compensation", "started") and event.attempt in lost:
+            mend = "does the body make another error of every Exception?"
+            yield "undone", f"{event.label} began in an attempt that was over; {mend}"
 
 
 def _apart(one: str, two: str) -> bool:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 from resaga.testing.app import RunningSaga, SagaRun
+from resaga.testing.cases import Case
 from resaga.testing.controls import Recording
 from resaga.testing.errors import CaseTimeout
+from resaga.testing.trace import Trace
 
 __all__ = ["Stuck", "until_the_end"]
 
 MANY_ATTEMPTS = 8
 """After so many attempts it is worth asking the server what is the matter."""
+
+MANY_FAILURES = 12
+"""A step or compensation that fails so often, and not by a fault, will not work any more."""
 
 LOOK_EVERY = 0.25
 """Seconds between two looks at the number of attempts."""
@@ -30,44 +36,52 @@ class Stuck(Exception):
         self.recording = recording
 
 
-async def until_the_end(running: RunningSaga[object], *, fresh: bool) -> SagaRun[object]:
+async def until_the_end(running: RunningSaga[object], case: Case) -> SagaRun[object]:
     """Wait until a case has ended.
 
-    Args:
-        running: The saga.
-        fresh: It runs untouched, so there is nothing to judge if it does not end.
-
     Raises:
-        Stuck: Its journal does not fit its code, or its time is up.
-        CaseTimeout: Its time is up, untouched.
+        Stuck: Its journal does not fit its code, something fails again and again, or its time
+            is up.
+        CaseTimeout: Its time is up, untouched: there is nothing to judge.
     """
     ending = asyncio.ensure_future(running.end())
-    looking = asyncio.ensure_future(_mismatch(running))
+    looking = asyncio.ensure_future(_hopeless(running, case))
     try:
         await asyncio.wait({ending, looking}, return_when=asyncio.FIRST_COMPLETED)
         if not ending.done():
             await running.kill()
-            raise Stuck(
-                f"it is not deterministic, and stuck for ever: {looking.result()}",
-                "is stuck",
-                running.recording,
-            )
+            raise Stuck(looking.result(), "is stuck", running.recording)
         return ending.result()
     except CaseTimeout as exc:
-        if fresh:
+        if not case.faults:
             raise
-        raise Stuck(
-            str(exc).partition(" Its trace until then")[0], "did not end", running.recording
-        ) from exc
+        why = str(exc).partition(" Its trace until then")[0]
+        raise Stuck(why, "did not end", running.recording) from exc
     finally:
         for task in (ending, looking):
             task.cancel()
         await asyncio.gather(ending, looking, return_exceptions=True)
 
 
-async def _mismatch(running: RunningSaga[object]) -> str:
-    """Wait until the server says that the journal does not fit; gives what it says."""
+async def _hopeless(running: RunningSaga[object], case: Case) -> str:
+    """Wait until it is clear that it will not end; gives why."""
+    # Untouched, the time limit tells best; and retries that a fault uses up are no surprise.
+    patient = not case.faults or any(
+        fault.kind == "error" and fault.times is None for fault in case.faults
+    )
     while True:
         await asyncio.sleep(LOOK_EVERY)
+        if (again := _again_and_again(running.trace)) is not None and not patient:
+            return f"{again}. It is {await running.standing()}"
         if running.trace.attempts >= MANY_ATTEMPTS and await running.failure_code() == MISMATCH:
-            return await running.standing()
+            return f"it is not deterministic, and stuck for ever: {await running.standing()}"
+
+
+def _again_and_again(trace: Trace) -> str | None:
+    """What fails more often than any fault makes it."""
+    labels = {(e.subject, e.path): e.label for e in trace.events}
+    failed = Counter((e.subject, e.path) for e in trace.events if e.retried)
+    for which, times in failed.items():
+        if times >= MANY_FAILURES:
+            return f"{labels[which]} has failed {times} times, and is tried again for ever"
+    return None
