@@ -47,8 +47,8 @@ __all__ = [
     "hang",
     "lose_worker",
     "permanent_failure",
+    "quick_server",
     "run_saga",
     "slow",
-    "quick_server",
     "unserialisable",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
 from collections.abc import Generator, Mapping, Sequence
@@ -353,9 +352,8 @@ class RunningSaga(Generic[Out]):
         app = self._app
         url = f"{app.server.ingress_url}/restate/invocation/{self.id}/attach"
         try:
-            async with asyncio.timeout(self._limit.total_seconds()):
-                answer = await app.http.get(url)
-        except TimeoutError:
+            answer = await app.http.get(url, timeout=self._limit.total_seconds())
+        except httpx.TimeoutException:
             raise await self._timeout() from None
         unreached = self.recording.unreached()
         if unreached:

@@ -191,15 +191,27 @@ class _Explorer:
 
     async def run_all(self, cases: Sequence[Case], side_by_side: int) -> list[CaseResult]:
         """Run cases, some at a time; the results in their order."""
-        places = asyncio.Semaphore(side_by_side)
+        left = list(reversed(cases))
+        results: dict[str, CaseResult] = {}
 
-        async def one(case: Case) -> CaseResult:
-            async with places:
-                return await self._judge(case)
+        async def run_some() -> None:
+            while left:
+                case = left.pop()
+                try:
+                    results[case.name] = await self._judge(case)
+                except BaseException:
+                    # The others finish what they are at: a request that is cut off may leave
+                    # its socket open.
+                    left.clear()
+                    raise
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(case)) for case in cases]
-        return [task.result() for task in tasks]
+        ended = await asyncio.gather(
+            *(run_some() for _ in range(side_by_side)), return_exceptions=True
+        )
+        for error in ended:
+            if error is not None:
+                raise error
+        return [results[case.name] for case in cases]
 
     async def _judge(self, case: Case) -> CaseResult:
         began = time.monotonic()

@@ -147,14 +147,16 @@ def _drained(events: Sequence[Event]) -> Iterator[_Finding]:
 
 
 def _lost(events: Sequence[Event]) -> Iterator[_Finding]:
-    """An attempt whose worker is lost undoes nothing: the next one may complete the saga."""
+    """What is undone in an attempt that was over is undone for good, or not at all."""
     lost: set[int] = set()
-    for event in events:
+    for n, event in enumerate(events):
         if event.subject == "worker":
             lost.add(event.attempt)
         elif (event.subject, event.what) == ("compensation", "started") and event.attempt in lost:
-            mend = "does the body make another error of every Exception?"
-            yield "undone", f"{event.label} began in an attempt that was over; {mend}"
+            later = (e for e in events[n:] if e.attempt > event.attempt)
+            if not any(e.subject == "compensation" and e.path == event.path for e in later):
+                mend = "does the body make another error of every Exception?"
+                yield "undone", f"{event.label} began in an attempt that was over; {mend}"
 
 
 def _apart(one: str, two: str) -> bool:

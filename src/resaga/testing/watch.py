@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 
 from resaga.testing.app import RunningSaga, SagaRun
@@ -44,37 +45,41 @@ async def until_the_end(running: RunningSaga[object], case: Case) -> SagaRun[obj
             is up.
         CaseTimeout: Its time is up, untouched: there is nothing to judge.
     """
+    over = asyncio.Event()
     ending = asyncio.ensure_future(running.end())
-    looking = asyncio.ensure_future(_hopeless(running, case))
+    looking = asyncio.ensure_future(_hopeless(running, case, over))
     try:
         await asyncio.wait({ending, looking}, return_when=asyncio.FIRST_COMPLETED)
-        if not ending.done():
+        if not ending.done() and (why := looking.result()) is not None:
             await running.kill()
-            raise Stuck(looking.result(), "is stuck", running.recording)
-        return ending.result()
+            raise Stuck(why, "is stuck", running.recording)
+        return await ending
     except CaseTimeout as exc:
         if not case.faults:
             raise
         why = str(exc).partition(" Its trace until then")[0]
         raise Stuck(why, "did not end", running.recording) from exc
     finally:
-        for task in (ending, looking):
-            task.cancel()
+        # Neither is cancelled: a request that is cut off may leave its socket open.
+        over.set()
         await asyncio.gather(ending, looking, return_exceptions=True)
 
 
-async def _hopeless(running: RunningSaga[object], case: Case) -> str:
-    """Wait until it is clear that it will not end; gives why."""
+async def _hopeless(running: RunningSaga[object], case: Case, over: asyncio.Event) -> str | None:
+    """Wait until it is clear that it will not end, and give why; or until it has ended."""
     # Untouched, the time limit tells best; and retries that a fault uses up are no surprise.
     patient = not case.faults or any(
         fault.kind == "error" and fault.times is None for fault in case.faults
     )
-    while True:
-        await asyncio.sleep(LOOK_EVERY)
+    while not over.is_set():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_EVERY):
+                await over.wait()
         if (again := _again_and_again(running.trace)) is not None and not patient:
             return f"{again}. It is {await running.standing()}"
         if running.trace.attempts >= MANY_ATTEMPTS and await running.failure_code() == MISMATCH:
             return f"it is not deterministic, and stuck for ever: {await running.standing()}"
+    return None
 
 
 def _again_and_again(trace: Trace) -> str | None:
