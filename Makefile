@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 # What is checked; folders that are not there are left out.
-SOURCES := $(wildcard src tests scripts examples)
+SOURCES := $(wildcard src tests scripts examples chaos)
 # Passed on to the program that the target runs: make unit ARGS="-k stack", make demo ARGS=--keep
 ARGS ?=
 # Tests run side by side; they wait more than they compute, so more than there are cores.
@@ -69,6 +69,11 @@ mutate: $(STAMP) ## Break each rule in the source, one at a time, and show its t
 .PHONY: soak
 soak: $(STAMP) ## Random sagas of many branches under fire: cancels, deadlines, worker kills (slow)
 	@$(BIN)/python scripts/soak.py $(ARGS)
+
+
+.PHONY: compare
+compare: $(STAMP) ## Failure scenarios over hand-written code, restate-saga and resaga, as a table
+	@$(BIN)/python -m chaos.compare $(ARGS)
 
 .PHONY: venv
 venv: $(STAMP) ## Make .venv, without running anything
