@@ -19,7 +19,8 @@ from resaga.server import RestateServer, Worker
 __all__ = ["Ending", "Hang", "Run"]
 
 FOR_EVER = 8
-"""After how many failed attempts in a row a saga counts as retried for ever. No scenario makes an attempt fail more than twice."""
+"""After how many failed attempts in a row a saga counts as retried for ever; no scenario makes one
+fail more than twice."""
 
 FORGIVEN = 50
 """How many failed attempts more are put down to a process that was killed, and is soon back."""
@@ -84,10 +85,12 @@ class Run:
     ) -> None:
         """Place the order, and do not wait for what comes of it."""
         self._ledger.plan(self.order_id, plan)
-        answer = await self._http.post(
-            f"{self._server.ingress_url}/{service}/run/send", json={"id": self.order_id, **order}
+        answer = await self._ask(
+            "POST",
+            f"{self._server.ingress_url}/{service}/run/send",
+            json={"id": self.order_id, **order},
+            headers={"idempotency-key": self.order_id},
         )
-        answer.raise_for_status()
         self._id = answer.json()["invocationId"]
 
     async def ending(self) -> Ending:
@@ -106,8 +109,8 @@ class Run:
             await asyncio.sleep(POLL)
 
     async def _completed(self) -> Ending:
-        answer = await self._http.get(
-            f"{self._server.ingress_url}/restate/invocation/{self._id}/attach"
+        answer = await self._ask(
+            "GET", f"{self._server.ingress_url}/restate/invocation/{self._id}/attach"
         )
         if answer.is_success:
             return self._ending(text=answer.text)
@@ -207,19 +210,38 @@ class Run:
         return rows[0] if rows else {}
 
     async def _query(self, sql: str) -> list[dict[str, Any]]:
-        answer = await self._http.post(
+        answer = await self._ask(
+            "POST",
             f"{self._server.admin_url}/query",
             json={"query": sql},
             headers={"accept": "application/json"},
         )
-        answer.raise_for_status()
         rows: list[dict[str, Any]] = answer.json()["rows"]
         return rows
 
     async def _patch(self, what: str) -> None:
-        answer = await self._http.patch(f"{self._server.admin_url}/invocations/{self._id}/{what}")
-        if answer.status_code != CONFLICT:
-            answer.raise_for_status()
+        await self._ask("PATCH", f"{self._server.admin_url}/invocations/{self._id}/{what}")
+
+    async def _ask(self, method: str, url: str, **request: Any) -> httpx.Response:
+        """Ask the server, and again while it is not itself: it may just have been started.
+
+        Raises:
+            Hang: That went on for too long; with its last answer.
+        """
+        end = time.monotonic() + LIMIT
+        while True:
+            try:
+                answer = await self._http.request(method, url, **request)
+            except httpx.TransportError as error:
+                said = repr(error)
+            else:
+                of_saga = answer.headers.get("x-restate-error-source") == "invocation"
+                if answer.is_success or of_saga or answer.status_code == CONFLICT:
+                    return answer
+                said = f"{answer.status_code} {answer.text}"
+            if time.monotonic() > end:
+                raise Hang(f"{method} {url}: {said}")
+            await asyncio.sleep(POLL)
 
 
 async def until(condition: Callable[[], Coroutine[Any, Any, bool]], what: str) -> None:
