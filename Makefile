@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 # What is checked; folders that are not there are left out.
-SOURCES := $(wildcard src tests scripts examples chaos)
+SOURCES := $(wildcard src tests scripts examples chaos benchmarks)
 # Passed on to the program that the target runs: make unit ARGS="-k stack", make demo ARGS=--keep
 ARGS ?=
 # Tests run side by side; they wait more than they compute, so more than there are cores.
@@ -32,7 +32,7 @@ JOBS ?= 4
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(STAMP) ## Play four sagas against a real Restate server: success, decline, two crashes
@@ -74,6 +74,14 @@ soak: $(STAMP) ## Random sagas of many branches under fire: cancels, deadlines, 
 .PHONY: compare
 compare: $(STAMP) ## Failure scenarios over hand-written code, restate-saga and resaga, as a table
 	@$(BIN)/python -m chaos.compare $(ARGS)
+
+.PHONY: bench
+bench: $(STAMP) ## What a saga costs, beside hand-written code and other packages; ten minutes
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: bench-quick
+bench-quick: $(STAMP) ## The same in under 90 seconds, less of it and less exact
+	@$(BIN)/python -m benchmarks --quick $(ARGS)
 
 .PHONY: venv
 venv: $(STAMP) ## Make .venv, without running anything

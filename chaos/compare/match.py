@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -22,6 +21,9 @@ from resaga.server import RestateServer, Worker
 __all__ = ["HANDWRITTEN", "RESAGA", "RESTATE_SAGA", "Contender", "play"]
 
 ROOT = Path(__file__).parents[2]
+
+REQUEST_LIMIT = 60.0
+"""Seconds that a server may take for one answer."""
 
 AT_ONCE = 6
 """How many scenarios run side by side, as long as nobody is killed."""
@@ -80,7 +82,7 @@ async def play(
         async with (
             RestateServer(env=ENVIRONMENT) as server,
             worker,
-            httpx.AsyncClient(timeout=timedelta(seconds=60).total_seconds()) as http,
+            httpx.AsyncClient(timeout=REQUEST_LIMIT, trust_env=False) as http,
         ):
             await asyncio.to_thread(server.register, worker.uri)
 

@@ -1,0 +1,136 @@
+"""What is measured once, beside the rounds: gather, growth, memory, start-up."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+
+import httpx
+
+from benchmarks.contenders import Contender, Folders, Served, serve
+from benchmarks.load import Load, Work, calls
+from benchmarks.proc import resident_bytes
+from benchmarks.rounds import Sample, measure
+from resaga.server import RestateServer
+
+__all__ = ["Memory", "gather", "growth", "memory", "start_up"]
+
+LIMIT = 600.0
+POLL = 0.2
+SENDERS = 16
+
+IMPORTS = """
+import time
+import restate
+began = time.process_time()
+import resaga
+print(time.process_time() - began)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What a worker holds.
+
+    Attributes:
+        sagas: How many are suspended.
+        idle_mb: Before they were started, in megabytes.
+        loaded_mb: With them.
+    """
+
+    sagas: int
+    idle_mb: float
+    loaded_mb: float
+
+
+def gather(
+    server: RestateServer, served: Served, *, rounds: int, count: int
+) -> dict[str, list[Sample]]:
+    """Ten steps in sequence, and the same side by side, one saga at a time."""
+    work = Work(steps=10)
+    found: dict[str, list[Sample]] = {"in sequence": [], "gather": []}
+    for _ in range(rounds):
+        for name, suffix in (("in sequence", ""), ("gather", "Gather")):
+            url = f"{server.ingress_url}/{served.contender.service}{suffix}/run"
+            found[name].append(measure(server, served, _load(url, work, 1, count)))
+    return found
+
+
+def growth(
+    server: RestateServer,
+    contenders: Sequence[Served],
+    *,
+    lengths: Sequence[int],
+    rounds: int,
+    steps: int,
+) -> dict[str, dict[int, list[Sample]]]:
+    """Sagas of growing length, with the same number of steps in all of each length together."""
+    found: dict[str, dict[int, list[Sample]]] = {
+        served.contender.name: {length: [] for length in lengths} for served in contenders
+    }
+    for _ in range(rounds):
+        for length in lengths:
+            for served in contenders:
+                url = f"{server.ingress_url}/{served.contender.service}/run"
+                load = _load(url, Work(steps=length), 4, max(4, steps // length))
+                found[served.contender.name][length].append(measure(server, served, load))
+    return found
+
+
+def _load(url: str, work: Work, clients: int, count: int) -> Callable[[], Load]:
+    return lambda: calls(url, work, clients=clients, count=count)
+
+
+def memory(contender: Contender, folders: Folders, *, sagas: int) -> Memory:
+    """A worker's memory with many sagas that are suspended, on a server of its own.
+
+    Raises:
+        TimeoutError: They did not all get there.
+    """
+    patience = timedelta(milliseconds=200)
+    with (
+        RestateServer(inactivity_timeout=patience) as server,
+        serve(contender, folders) as served,
+        ThreadPoolExecutor(SENDERS) as senders,
+        httpx.Client(trust_env=False, timeout=LIMIT) as http,
+    ):
+        server.register(served.uri)
+        work = Work(steps=1)
+        url = f"{server.ingress_url}/{contender.service}"
+        calls(f"{url}/run", work, clients=SENDERS, count=500)
+        idle = resident_bytes(served.pid)
+
+        def send(_: int) -> None:
+            http.post(
+                f"{url}Sleep/run/send",
+                content=work.json(),
+                headers={"content-type": "application/json"},
+            ).raise_for_status()
+
+        list(senders.map(send, range(sagas)))
+        end = time.monotonic() + LIMIT
+        asleep = "SELECT count(*) AS n FROM sys_invocation WHERE status = 'suspended'"
+        while (count := server.query(asleep)[0]["n"]) < sagas:
+            if time.monotonic() > end:
+                raise TimeoutError(f"only {count} of {sagas} sagas are suspended")
+            time.sleep(POLL)
+        loaded = resident_bytes(served.pid)
+    return Memory(sagas=sagas, idle_mb=idle / 1e6, loaded_mb=loaded / 1e6)
+
+
+def start_up(*, rounds: int) -> list[float]:
+    """The time on a CPU of importing resaga after restate, in milliseconds."""
+    return [
+        float(
+            subprocess.run(
+                [sys.executable, "-c", IMPORTS], check=True, capture_output=True, text=True
+            ).stdout
+        )
+        * 1000
+        for _ in range(rounds)
+    ]

@@ -1,0 +1,146 @@
+"""Rounds: in each, every contender runs every case, so all share what the machine does besides."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import httpx
+
+from benchmarks.contenders import Served
+from benchmarks.load import Load, Work, for_seconds
+from benchmarks.proc import cpu_seconds
+from resaga.server import RestateServer
+
+__all__ = ["Case", "Sample", "Samples", "entries", "measure", "play_rounds"]
+
+DRAIN = 60.0
+"""Seconds that sagas in flight may take to end after the clients have left."""
+
+POLL = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What is measured.
+
+    Attributes:
+        name: What reports call it.
+        work: What each saga does.
+        contenders: Whose sagas, by their names.
+    """
+
+    name: str
+    work: Work
+    contenders: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What one round of one case has cost, per saga.
+
+    Attributes:
+        rate: Sagas a second.
+        worker_ms: Milliseconds on a CPU of the worker.
+        server_ms: Milliseconds on a CPU of restate-server.
+        p50: Milliseconds that half of the sagas took at most.
+        p90: Nine of ten.
+        p99: All but one in a hundred.
+    """
+
+    rate: float
+    worker_ms: float
+    server_ms: float
+    p50: float
+    p90: float
+    p99: float
+
+
+@dataclass(slots=True)
+class Samples:
+    """All samples, by case and contender, in the order of the rounds."""
+
+    found: dict[str, dict[str, list[Sample]]] = field(
+        default_factory=dict[str, dict[str, list[Sample]]]
+    )
+
+    def add(self, case: str, contender: str, sample: Sample) -> None:
+        """Keep one."""
+        self.found.setdefault(case, {}).setdefault(contender, []).append(sample)
+
+
+def measure(server: RestateServer, served: Served, load: Callable[[], Load]) -> Sample:
+    """Put load on a contender, and count what it costs."""
+    worker, restate = cpu_seconds(served.pid), cpu_seconds(server.pid)
+    seen = load()
+    worker, restate = cpu_seconds(served.pid) - worker, cpu_seconds(server.pid) - restate
+    return Sample(
+        rate=seen.sagas / seen.seconds,
+        worker_ms=worker * 1000 / seen.sagas,
+        server_ms=restate * 1000 / seen.sagas,
+        p50=seen.p50,
+        p90=seen.p90,
+        p99=seen.p99,
+    )
+
+
+def play_rounds(
+    server: RestateServer,
+    contenders: Sequence[Served],
+    cases: Sequence[Case],
+    *,
+    rounds: int,
+    seconds: int,
+    clients: int,
+    progress: Callable[[], object],
+) -> Samples:
+    """Play rounds; the first one that a contender is in is not counted, to warm it up.
+
+    Who begins is another one each round.
+    """
+    by_name = {served.contender.name: served for served in contenders}
+    samples = Samples()
+
+    def play(case: Case, name: str, time: int) -> Sample:
+        served = by_name[name]
+        url = f"{server.ingress_url}/{served.contender.service}/run"
+        sample = measure(
+            server, served, lambda: for_seconds(url, case.work, clients=clients, seconds=time)
+        )
+        _drain(server)
+        progress()
+        return sample
+
+    for name in by_name:
+        case = next(case for case in cases if name in case.contenders)
+        play(case, name, 1)
+    for number in range(rounds):
+        for case in cases:
+            names = [name for name in case.contenders if name in by_name]
+            first = number % len(names)
+            for name in names[first:] + names[:first]:
+                samples.add(case.name, name, play(case, name, seconds))
+    return samples
+
+
+def entries(server: RestateServer, served: Served, work: Work) -> int:
+    """How many entries the journal of one saga has in the end."""
+    with httpx.Client(trust_env=False, timeout=DRAIN) as http:
+        answer = http.post(
+            f"{server.ingress_url}/{served.contender.service}/run",
+            content=work.json(),
+            headers={"content-type": "application/json"},
+        )
+    saga = answer.headers["x-restate-id"]
+    (row,) = server.query(f"SELECT journal_size FROM sys_invocation WHERE id = '{saga}'")
+    return int(row["journal_size"])
+
+
+def _drain(server: RestateServer) -> None:
+    """Wait for the sagas in flight that the clients have left."""
+    end = time.monotonic() + DRAIN
+    while server.query("SELECT id FROM sys_invocation WHERE status <> 'completed' LIMIT 1"):
+        if time.monotonic() > end:
+            raise TimeoutError(f"sagas were still in flight {DRAIN:.0f} s after the load ended")
+        time.sleep(POLL)
