@@ -142,4 +142,4 @@ lock: $(STAMP) ## Resolve the dependencies into requirements/ (to newer ones: LO
 clean: ## Remove .venv and everything made by the tools
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .pytest_cache .ruff_cache .mypy_cache \
 	  .hypothesis .import_linter_cache
-	find src tests scripts examples -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	find src tests scripts examples chaos benchmarks -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +22,9 @@ ALL = tuple(contender.name for contender in CONTENDERS)
 PAIR = ("hand-granian", "resaga-granian")
 QUICK = (*PAIR, "pypi-hypercorn", "npm-node")
 
+LONG = 50
+"""From so many steps on, a turn is a number of sagas, and not a time."""
+
 FIVE = (
     Case(name="5 steps", work=Work(steps=5), contenders=ALL),
     Case(name="5 steps, rollback", work=Work(steps=5, fails=True), contenders=ALL),
@@ -30,6 +34,7 @@ LENGTHS = tuple(
         name=f"{steps} step{'s' if steps > 1 else ''}{', rollback' if fails else ''}",
         work=Work(steps=steps, fails=fails),
         contenders=PAIR,
+        count=60 if steps >= LONG else None,
     )
     for steps in (1, 10, 50)
     for fails in (False, True)
@@ -40,6 +45,7 @@ def bench(options: argparse.Namespace, progress: Progress) -> Report:
     """Serve everybody on one server, play the rounds, and measure the rest."""
     folders = Folders(options.rivals.absolute())
     cases = FIVE if options.quick else FIVE + LENGTHS
+    busy = os.getloadavg()[0]
     rounds, seconds, clients = options.rounds, options.seconds, options.clients
     with ExitStack() as stack:
         server = stack.enter_context(RestateServer())
@@ -61,7 +67,12 @@ def bench(options: argparse.Namespace, progress: Progress) -> Report:
             progress=lambda: progress.advance(task),
         )
         report = Report(
-            driver=driver(), rounds=rounds, seconds=seconds, clients=clients, samples=samples
+            driver=driver(),
+            busy=busy,
+            rounds=rounds,
+            seconds=seconds,
+            clients=clients,
+            samples=samples,
         )
         report.entries = {
             case.name: {

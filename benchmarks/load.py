@@ -56,6 +56,7 @@ class Load:
 
     Attributes:
         sagas: How many sagas ended.
+        left: How many more were in flight when the clients left, and end without them.
         seconds: In what time.
         p50: Half of them took no longer than these milliseconds.
         p90: Nine of ten.
@@ -63,6 +64,7 @@ class Load:
     """
 
     sagas: int
+    left: int
     seconds: float
     p50: float
     p90: float
@@ -121,6 +123,8 @@ def _wrk(url: str, work: Work, *, clients: int, seconds: int) -> Load:
     work.check(result["sagas"], result["errors"])
     return Load(
         sagas=result["sagas"],
+        # A client calls again as soon as it has an answer.
+        left=clients,
         seconds=result["us"] / 1e6,
         p50=result["p50"],
         p90=result["p90"],
@@ -154,4 +158,6 @@ async def _drive(url: str, work: Work, clients: int, go_on: Callable[[int], bool
     seconds = time.perf_counter() - began
     work.check(len(latencies), errors)
     cuts = quantiles([*latencies, latencies[-1]], n=100)
-    return Load(sagas=len(latencies), seconds=seconds, p50=cuts[49], p90=cuts[89], p99=cuts[98])
+    return Load(
+        sagas=len(latencies), left=0, seconds=seconds, p50=cuts[49], p90=cuts[89], p99=cuts[98]
+    )

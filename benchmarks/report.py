@@ -72,6 +72,8 @@ class Report:
 
     Attributes:
         driver: What made the load.
+        busy: How many processes wanted a CPU before any of this began: more than there are cores,
+            and the machine had other things to do, which shows in all figures and less in ratios.
         rounds: How many rounds.
         seconds: How long each contender ran in one.
         clients: How many sagas were kept going.
@@ -84,6 +86,7 @@ class Report:
     """
 
     driver: str
+    busy: float
     rounds: int
     seconds: int
     clients: int
@@ -218,7 +221,8 @@ class Report:
             f"{platform.python_version()}, restate-server {RESTATE_SERVER_VERSION}, restate-sdk "
             f"{version('restate-sdk')}, granian {version('granian')}, hypercorn "
             f"{version('hypercorn')}; medians of {self.rounds} rounds of {self.seconds} s, "
-            f"{self.clients} clients, load by {self.driver}."
+            f"{self.clients} clients, load by {self.driver}; "
+            f"load average before: {self.busy:.1f}."
         )
 
     def json(self) -> str:

@@ -9,16 +9,20 @@ from dataclasses import dataclass, field
 import httpx
 
 from benchmarks.contenders import Served
-from benchmarks.load import Load, Work, for_seconds
+from benchmarks.load import Load, Work, calls, for_seconds
 from benchmarks.proc import cpu_seconds
 from resaga.server import RestateServer
 
 __all__ = ["Case", "Sample", "Samples", "entries", "measure", "play_rounds"]
 
+FEW = 8
+"""How many sagas are kept going where a turn is a number of them."""
+
 DRAIN = 60.0
 """Seconds that sagas in flight may take to end after the clients have left."""
 
-POLL = 0.02
+IDLE = 0.25
+"""A worker that uses no CPU for these seconds has nothing to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +33,13 @@ class Case:
         name: What reports call it.
         work: What each saga does.
         contenders: Whose sagas, by their names.
+        count: How many sagas make a turn, where sagas are so long that few would end in its time.
     """
 
     name: str
     work: Work
     contenders: Sequence[str]
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +77,16 @@ class Samples:
 
 
 def measure(server: RestateServer, served: Served, load: Callable[[], Load]) -> Sample:
-    """Put load on a contender, and count what it costs."""
+    """Put load on a contender, and count what it costs until the last of its sagas has ended."""
     worker, restate = cpu_seconds(served.pid), cpu_seconds(server.pid)
     seen = load()
+    _drain(served)
     worker, restate = cpu_seconds(served.pid) - worker, cpu_seconds(server.pid) - restate
+    sagas = seen.sagas + seen.left
     return Sample(
         rate=seen.sagas / seen.seconds,
-        worker_ms=worker * 1000 / seen.sagas,
-        server_ms=restate * 1000 / seen.sagas,
+        worker_ms=worker * 1000 / sagas,
+        server_ms=restate * 1000 / sagas,
         p50=seen.p50,
         p90=seen.p90,
         p99=seen.p99,
@@ -105,10 +113,13 @@ def play_rounds(
     def play(case: Case, name: str, time: int) -> Sample:
         served = by_name[name]
         url = f"{server.ingress_url}/{served.contender.service}/run"
-        sample = measure(
-            server, served, lambda: for_seconds(url, case.work, clients=clients, seconds=time)
-        )
-        _drain(server)
+
+        def load() -> Load:
+            if case.count is not None:
+                return calls(url, case.work, clients=min(clients, FEW), count=case.count)
+            return for_seconds(url, case.work, clients=clients, seconds=time)
+
+        sample = measure(server, served, load)
         progress()
         return sample
 
@@ -137,10 +148,18 @@ def entries(server: RestateServer, served: Served, work: Work) -> int:
     return int(row["journal_size"])
 
 
-def _drain(server: RestateServer) -> None:
-    """Wait for the sagas in flight that the clients have left."""
+def _drain(served: Served) -> None:
+    """Wait until the worker has nothing to do: the clients have left sagas behind, in flight.
+
+    The server could tell, but it would have to look through all the sagas that have ended.
+    """
     end = time.monotonic() + DRAIN
-    while server.query("SELECT id FROM sys_invocation WHERE status <> 'completed' LIMIT 1"):
+    before = cpu_seconds(served.pid)
+    while True:
+        time.sleep(IDLE)
+        now = cpu_seconds(served.pid)
+        if now == before:
+            return
         if time.monotonic() > end:
             raise TimeoutError(f"sagas were still in flight {DRAIN:.0f} s after the load ended")
-        time.sleep(POLL)
+        before = now

@@ -24,7 +24,7 @@ def sample(*, rate: float = 100, worker_ms: float = 2, server_ms: float = 4) -> 
 
 
 def report(samples: Samples) -> Report:
-    return Report(driver="wrk", rounds=3, seconds=1, clients=1, samples=samples)
+    return Report(driver="wrk", busy=0.1, rounds=3, seconds=1, clients=1, samples=samples)
 
 
 def test_cpu_time_is_counted() -> None:
