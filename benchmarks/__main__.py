@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -41,8 +42,10 @@ LENGTHS = tuple(
 )
 
 
-def bench(options: argparse.Namespace, progress: Progress) -> Report:
-    """Serve everybody on one server, play the rounds, and measure the rest."""
+def bench(
+    options: argparse.Namespace, progress: Progress, save: Callable[[Report], object]
+) -> Report:
+    """Serve everybody on one server, play the rounds, and measure the rest; save after each."""
     folders = Folders(options.rivals.absolute())
     cases = FIVE if options.quick else FIVE + LENGTHS
     busy = os.getloadavg()[0]
@@ -82,27 +85,32 @@ def bench(options: argparse.Namespace, progress: Progress) -> Report:
             }
             for case in cases
         }
+        save(report)
         by_name: dict[str, Served] = {one.contender.name: one for one in served}
         own = by_name.get("resaga-granian")
         if own is not None:
             task = progress.add_task("gather", total=1)
             report.gathered = gather(server, own, rounds=rounds, count=10 if options.quick else 40)
             progress.advance(task)
+            save(report)
         if own is not None and not options.quick and "hand-granian" in by_name:
             task = progress.add_task("growth", total=1)
             report.grown = growth(
                 server,
                 [by_name[name] for name in PAIR],
                 lengths=(10, 100, 1000),
-                rounds=rounds,
-                steps=8000,
+                rounds=3,
+                steps=4000,
             )
             progress.advance(task)
+            save(report)
     report.imports = start_up(rounds=5 if options.quick else 15)
+    save(report)
     if not options.quick and own is not None:
         task = progress.add_task("memory", total=1)
         report.memory = memory(own.contender, folders, sagas=10_000)
         progress.advance(task)
+        save(report)
     return report
 
 
@@ -133,15 +141,18 @@ def main() -> int:
     if not sys.platform.startswith("linux"):
         parser.error("the accounting of CPU time is read from /proc, which only Linux has")
     console = Console()
+
+    def save(report: Report) -> None:
+        if options.json is not None:
+            options.json.write_text(report.json() + "\n")
+        if options.markdown is not None:
+            options.markdown.write_text(report.markdown())
+
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        report = bench(options, progress)
+        report = bench(options, progress, save)
     console.print(report.conditions())
     for table in report.tables():
         console.print(table)
-    if options.json is not None:
-        options.json.write_text(report.json() + "\n")
-    if options.markdown is not None:
-        options.markdown.write_text(report.markdown())
     return 0
 
 
