@@ -15,6 +15,9 @@ from resaga.server import RestateServer
 
 __all__ = ["Case", "Sample", "Samples", "entries", "measure", "play_rounds"]
 
+WARM, WARM_COUNT = Work(steps=5), 200
+"""What each contender does before anything is counted."""
+
 FEW = 8
 """How many sagas are kept going where a turn is a number of them."""
 
@@ -103,35 +106,33 @@ def play_rounds(
     clients: int,
     progress: Callable[[], object],
 ) -> Samples:
-    """Play rounds; the first one that a contender is in is not counted, to warm it up.
-
-    Who begins is another one each round.
-    """
+    """Warm everybody up, and play rounds; who begins is another one each round."""
     by_name = {served.contender.name: served for served in contenders}
     samples = Samples()
 
-    def play(case: Case, name: str, time: int) -> Sample:
+    def play(case: Case, name: str) -> Sample:
         served = by_name[name]
         url = f"{server.ingress_url}/{served.contender.service}/run"
 
         def load() -> Load:
             if case.count is not None:
                 return calls(url, case.work, clients=min(clients, FEW), count=case.count)
-            return for_seconds(url, case.work, clients=clients, seconds=time)
+            return for_seconds(url, case.work, clients=clients, seconds=seconds)
 
         sample = measure(server, served, load)
         progress()
         return sample
 
-    for name in by_name:
-        case = next(case for case in cases if name in case.contenders)
-        play(case, name, 1)
+    for served in contenders:
+        url = f"{server.ingress_url}/{served.contender.service}/run"
+        calls(url, WARM, clients=FEW, count=WARM_COUNT)
+        progress()
     for number in range(rounds):
         for case in cases:
             names = [name for name in case.contenders if name in by_name]
             first = number % len(names)
             for name in names[first:] + names[:first]:
-                samples.add(case.name, name, play(case, name, seconds))
+                samples.add(case.name, name, play(case, name))
     return samples
 
 
