@@ -25,6 +25,9 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 # What is checked; folders that are not there are left out.
 SOURCES := $(wildcard src tests scripts examples chaos benchmarks)
+
+
+SOURCES := $(wildcard src tests chaos scripts examples)
 # Passed on to the program that the target runs: make unit ARGS="-k stack", make demo ARGS=--keep
 ARGS ?=
 # Tests run side by side; they wait more than they compute, so more than there are cores.
@@ -82,6 +85,11 @@ bench: $(STAMP) ## What a saga costs, beside hand-written code and other package
 .PHONY: bench-quick
 bench-quick: $(STAMP) ## The same in under 90 seconds, less of it and less exact
 	@$(BIN)/python -m benchmarks --quick $(ARGS)
+
+
+.PHONY: chaos
+chaos: $(STAMP) ## Money-transfer sagas while workers, servers and connections are killed
+	@$(BIN)/python -m chaos $(ARGS)
 
 .PHONY: venv
 venv: $(STAMP) ## Make .venv, without running anything
@@ -143,3 +151,6 @@ clean: ## Remove .venv and everything made by the tools
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .pytest_cache .ruff_cache .mypy_cache \
 	  .hypothesis .import_linter_cache
 	find src tests scripts examples chaos benchmarks -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+
+	find src tests chaos scripts examples -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

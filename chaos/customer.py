@@ -120,17 +120,19 @@ class Customer:
         for moment in plan.cancels:
             await asyncio.sleep((moment - passed) / 1000)
             passed = moment
-            while not await self._cancel_once(invocation):
-                await asyncio.sleep(AGAIN)
+            await self._cancel_once(invocation)
 
-    async def _cancel_once(self, invocation: str) -> bool:
-        """Whether the cancel arrived, or came too late."""
-        url = f"{self._backend.admin()}/invocations/{invocation}/cancel"
-        try:
-            answer = await self._http.patch(url, timeout=REQUEST)
-        except httpx.HTTPError:
-            return False
-        return answer.is_success or answer.status_code == TOO_LATE
+    async def _cancel_once(self, invocation: str) -> None:
+        while True:
+            try:
+                url = f"{self._backend.admin()}/invocations/{invocation}/cancel"
+                answer = await self._http.patch(url, timeout=REQUEST)
+            except httpx.HTTPError:
+                await asyncio.sleep(AGAIN)
+                continue
+            if answer.is_success or answer.status_code == TOO_LATE:
+                return
+            await asyncio.sleep(AGAIN)
 
 
 @asynccontextmanager

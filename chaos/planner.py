@@ -15,7 +15,7 @@ WAYS: tuple[Failing, ...] = get_args(Failing)
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 FAILING_STEP = 0.07
-"""Of steps; with those, the savepoints and the bodies that give up, about half of the sagas fail."""
+"""Share of the steps; with the cancels, deadlines and so on, about half of the sagas fail."""
 
 
 def plan_of(seed: int, number: int) -> Plan:
@@ -90,17 +90,22 @@ class _Planner:
         if self._often(0.2):
             first, second = f"{path}.1", f"{path}.2"
             arms = [
-                Line(path=first, parts=[self._move(f"{first}.1", source, -amount, undoable)]),
-                Line(path=second, parts=[self._move(f"{second}.1", target, amount, undoable)]),
+                Line(
+                    path=first, parts=[self._move(f"{first}.1", source, -amount, undoable=undoable)]
+                ),
+                Line(
+                    path=second,
+                    parts=[self._move(f"{second}.1", target, amount, undoable=undoable)],
+                ),
             ]
             return Branches(path=path, arms=arms)
         pair: list[Part] = [
-            self._move(f"{path}.1", source, -amount, undoable),
-            self._move(f"{path}.2", target, amount, undoable),
+            self._move(f"{path}.1", source, -amount, undoable=undoable),
+            self._move(f"{path}.2", target, amount, undoable=undoable),
         ]
         return Line(path=path, parts=pair)
 
-    def _move(self, path: str, account: int, amount: int, undoable: bool) -> Move:
+    def _move(self, path: str, account: int, amount: int, *, undoable: bool) -> Move:
         strict = self._often(0.25)
         fails = self._dice.choice(WAYS) if self._often(FAILING_STEP) else None
         if strict and fails == "exhausted":

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
@@ -59,7 +59,7 @@ async def run(options: Options, console: Console) -> Report:
     """Run it; show on the console how far it is."""
     await asyncio.to_thread(find_restate_server)
     faults = schedule(options.faults, seed=options.seed, kills=options.kills, sagas=options.sagas)
-    started, clock = datetime.now(timezone.utc), time.monotonic()
+    started, clock = datetime.now(UTC), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="resaga-chaos-") as folder, Postgres() as postgres:
         ledger = Ledger(postgres.url)
         await ledger.prepare()

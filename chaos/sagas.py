@@ -14,7 +14,7 @@ from restate import InvocationRetryPolicy, RunOptions, TerminalError
 from restate.context import Context
 
 from chaos.bank import Bank, Effect, Pause
-from chaos.plan import Branches, Call, Line, Move, Part, Pivot, Plan, Savepoint
+from chaos.plan import Branches, Call, Failing, Line, Move, Part, Pivot, Plan, Savepoint
 from resaga import (
     CompensationContext,
     DurableCompensationContext,
@@ -107,6 +107,8 @@ class _Sagas:
         self._bank = bank
         self._hiccups: Counter[str] = Counter()
         self._steps: dict[str, SagaStep[Order, Done]] = {}
+        self._calls: dict[str, SagaStep[Errand, Errands]] = {}
+        self._reversals: dict[str, SagaStep[Errands, None]] = {}
         observers = [Names(bank)]
         self._errand = create_saga_workflow(
             "Errand",
@@ -144,8 +146,7 @@ class _Sagas:
 
     async def _reverse(self, saga: Saga, errands: Errands) -> Errands:
         for done in reversed(errands.done):
-            name = f"reverse - {done.move.path}"
-            await create_saga_step(name, self._undo_done)(saga, Errands(errands.saga, [done]))
+            await self._reversing(done.move.path)(saga, Errands(errands.saga, [done]))
         return errands
 
     async def _line(self, saga: Saga, name: str, line: Line) -> list[Done]:
@@ -163,10 +164,7 @@ class _Sagas:
             case Savepoint():
                 return await self._savepoint(saga, name, part)
             case Call(path=path, body=body):
-                step = create_saga_step(
-                    f"hybrid call {path}", self._call, self._call_back, durable=True
-                )
-                return (await step(saga, Errand(name, body))).done
+                return (await self._calling(path)(saga, Errand(name, body))).done
             case Pivot():
                 saga.pivot()
                 return []
@@ -187,17 +185,35 @@ class _Sagas:
 
     def _step(self, move: Move) -> SagaStep[Order, Done]:
         name = f"{'strict' if move.strict else 'hybrid'} {move.kind} {move.path}"
-        # Only what decides how it is made: the same name may be made otherwise in another plan.
-        exhausted = move.fails == "exhausted"
-        return self._steps.setdefault(f"{name} {exhausted}", self._make(name, move, exhausted))
+        # With what else decides how it is made: its name may be made otherwise in another plan.
+        key = f"{name} {move.fails == 'exhausted'}"
+        step = self._steps.get(key)
+        if step is None:
+            step = self._steps[key] = self._make(name, move)
+        return step
 
-    def _make(self, name: str, move: Move, exhausted: bool) -> SagaStep[Order, Done]:
+    def _calling(self, path: str) -> SagaStep[Errand, Errands]:
+        step = self._calls.get(path)
+        if step is None:
+            name = f"hybrid call {path}"
+            step = create_saga_step(name, self._call, self._call_back, durable=True)
+            self._calls[path] = step
+        return step
+
+    def _reversing(self, path: str) -> SagaStep[Errands, None]:
+        step = self._reversals.get(path)
+        if step is None:
+            step = create_saga_step(f"hybrid reversal {path}", self._undo_done)
+            self._reversals[path] = step
+        return step
+
+    def _make(self, name: str, move: Move) -> SagaStep[Order, Done]:
         if move.kind == "durable":
             run, undo = self._do_durable, self._undo_durable
             if move.strict:
                 return create_saga_step_strict(name, run, undo, durable=True)
             return create_saga_step(name, run, undo, durable=True)
-        retry = THREE_TIMES if exhausted else None
+        retry = THREE_TIMES if move.fails == "exhausted" else None
         if move.kind == "threaded":
             work, back = self._do_in_thread, self._undo_in_thread
             if move.strict:
@@ -235,7 +251,7 @@ class _Sagas:
             if move.late or move.fails is None:
                 await self._bank.apply(_effect(step, order), Pause(after=move.linger))
             if move.fails == "exhausted":
-                _fail("exhausted")
+                raise _failure("exhausted")
 
         attempts = 3 + move.hiccups if move.fails == "exhausted" else None
         await _run(step.ctx, f"act {move.path}", act, attempts=attempts)
@@ -363,19 +379,21 @@ def _end(step: StepContext, order: Order) -> StepResponse[Done]:
             return StepResponse.permanent_failure("failed for good", done, status_code=409)
         case "permanent":
             return StepResponse.permanent_failure("failed for good", status_code=409)
-        case _:
-            _fail(move.fails)
+        case way:
+            raise _failure(way)
 
 
-def _fail(way: str) -> Never:
+def _failure(way: Failing) -> Exception:
     match way:
         case "wrapped":
-            raise Declined from TerminalError("declined", 402)
+            error = Declined()
+            error.__cause__ = TerminalError("declined", 402)
+            return error
         case "group":
-            raise ExceptionGroup("two", [TerminalError("one", 409), TerminalError("two", 404)])
+            return ExceptionGroup("two", [TerminalError("one", 409), TerminalError("two", 404)])
         case "mapped":
-            raise Refused
+            return Refused()
         case "exhausted":
-            raise ConnectionError("it never works")
-        case _:
-            raise TerminalError("no such account", 404)
+            return ConnectionError("it never works")
+        case "terminal" | "permanent":
+            return TerminalError("no such account", 404)
