@@ -27,9 +27,10 @@ def main(arguments: Sequence[str]) -> int:
     parser = _parser()
     told = parser.parse_args(arguments)
     faults: list[FaultKind] = told.faults or list(CLUSTER if told.cluster else SINGLE)
-    impossible = "server" if told.cluster else "node"
-    if impossible in faults:
-        parser.error(f"--faults {impossible}: {'not ' if told.cluster else ''}with --cluster only")
+    if told.cluster and "server" in faults:
+        parser.error("--faults server: not with --cluster, whose nodes are killed: node")
+    if not told.cluster and "node" in faults:
+        parser.error("--faults node: with --cluster only")
     kills = told.kills if told.kills is not None else max(3, told.sagas // SAGAS_PER_KILL)
     options = Options(
         command=shlex.join(["make", "chaos", f"ARGS={shlex.join(arguments)}"]),

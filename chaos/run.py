@@ -113,6 +113,7 @@ class _Battle:
         self._struck = 0
         self._ends: Counter[str] = Counter()
         self._bar = progress.add_task("", total=options.sagas)
+        self._told = 0
 
     async def fight(self) -> None:
         """Send all sagas, and kill things in between; return when all have ended."""
@@ -158,15 +159,21 @@ class _Battle:
             f"{self._struck}/{len(self._faults)} killed"
         )
         self._progress.update(self._bar, advance=advance, description=text)
+        tenth = ends.total() * 10 // self._options.sagas
+        if tenth > self._told and not self._progress.console.is_terminal:
+            # A bar in a file shows nothing until its end.
+            self._told = tenth
+            self._progress.console.print(f"{ends.total()}/{self._options.sagas}: {text}")
 
 
 def _progress(console: Console) -> Progress:
     return Progress(
-        BarColumn(bar_width=20),
+        BarColumn(bar_width=10),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.description}"),
         console=console,
+        disable=not console.is_terminal,
     )
 
 
