@@ -16,8 +16,8 @@ __all__ = ["Backend", "open_backend"]
 
 HOST = "127.0.0.1"
 NODES = 3
-START_TIMEOUT = timedelta(seconds=120)
-"""A node that comes back waits until its partitions have leaders, on a busy machine."""
+START_TIMEOUT = timedelta(minutes=5)
+"""A server that comes back waits until its partitions have leaders: long, on a busy machine."""
 
 
 class Backend:
@@ -63,7 +63,7 @@ async def open_backend(*, cluster: bool) -> AsyncGenerator[Backend]:
     """Start Restate, and stop it at the end; its data is removed."""
     async with AsyncExitStack() as stack:
         if not cluster:
-            server = await stack.enter_async_context(RestateServer())
+            server = await stack.enter_async_context(RestateServer(start_timeout=START_TIMEOUT))
             yield Backend([server])
             return
         ports = Ports()
