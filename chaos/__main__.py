@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
@@ -13,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from chaos.faults import FAULTS, FaultKind
+from chaos.report import Report
 from chaos.run import Options, run
 
 __all__ = ["main"]
@@ -23,7 +25,7 @@ SAGAS_PER_KILL = 55
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run it; give the exit status, which is 1 if anything is off."""
+    """Run it; give the exit status: 0, 1 if anything is off, 130 if it was interrupted."""
     parser = _parser()
     told = parser.parse_args(arguments)
     faults: list[FaultKind] = told.faults or list(CLUSTER if told.cluster else SINGLE)
@@ -43,11 +45,22 @@ def main(arguments: Sequence[str]) -> int:
         at_once=told.at_once,
         patience=timedelta(seconds=told.patience),
     )
-    report = asyncio.run(run(options, Console(stderr=True)))
+    try:
+        report = asyncio.run(_run(options))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 130
     print(report.text())
     if told.json is not None:
         report.write_json(told.json)
     return 0 if report.held else 1
+
+
+async def _run(options: Options) -> Report:
+    """Run it; SIGTERM ends it as Ctrl-C does: with everything stopped, and nothing left behind."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await run(options, Console(stderr=True))
 
 
 def _parser() -> argparse.ArgumentParser:
