@@ -25,9 +25,6 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 # What is checked; folders that are not there are left out.
 SOURCES := $(wildcard src tests scripts examples chaos benchmarks)
-
-
-SOURCES := $(wildcard src tests chaos scripts examples)
 # Passed on to the program that the target runs: make unit ARGS="-k stack", make demo ARGS=--keep
 ARGS ?=
 # Tests run side by side; they wait more than they compute, so more than there are cores.
@@ -73,7 +70,6 @@ mutate: $(STAMP) ## Break each rule in the source, one at a time, and show its t
 soak: $(STAMP) ## Random sagas of many branches under fire: cancels, deadlines, worker kills (slow)
 	@$(BIN)/python scripts/soak.py $(ARGS)
 
-
 .PHONY: compare
 compare: $(STAMP) ## Failure scenarios over hand-written code, restate-saga and resaga, as a table
 	@$(BIN)/python -m chaos.compare $(ARGS)
@@ -85,7 +81,6 @@ bench: $(STAMP) ## What a saga costs, beside hand-written code and other package
 .PHONY: bench-quick
 bench-quick: $(STAMP) ## The same in under 90 seconds, less of it and less exact
 	@$(BIN)/python -m benchmarks --quick $(ARGS)
-
 
 .PHONY: chaos
 chaos: $(STAMP) ## Money-transfer sagas while workers, servers and connections are killed
@@ -153,4 +148,3 @@ clean: ## Remove .venv and everything made by the tools
 	find src tests scripts examples chaos benchmarks -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 
-	find src tests chaos scripts examples -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
