@@ -157,8 +157,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         rule="R5",
         what="a step that failed is forgotten when its error is caught",
         file="step.py",
-        old="            if not self.options.strict:\n"
-        "                self._register(line, entry)\n",
+        old="        if not self.options.strict:\n            self._register(line, entry)\n",
         new="",
         tests=("test_r05_caught.py::test_r05_what_was_caught_is_undone_if_the_saga_fails_later",),
     ),
@@ -206,9 +205,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         rule="R7",
         what="a strict step that completed while cancelled is not undone",
         file="step.py",
-        old="            if self.options.strict:\n                self._register(line, entry)\n",
-        new="            if self.options.strict:\n                attempt.journal.check()\n"
-        "                self._register(line, entry)\n",
+        old="        if self.options.strict:\n            self._register(line, entry)\n",
+        new="        if self.options.strict:\n            attempt.journal.check()\n"
+        "            self._register(line, entry)\n",
         tests=("test_r07_completed.py::test_r07_completed_while_cancelled_is_undone",),
         cases="strict",
     ),
@@ -226,8 +225,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         rule="R8",
         what="what a durable compensation calls is cancelled with the saga",
         file="journal.py",
-        old="        if shield is None:\n            return None\n        sent =",
-        new="        if shield is None or shield.key:\n            return None\n        sent =",
+        old="        if shield is None:\n            self.check()\n",
+        new="        if shield is not None and shield.key:\n            return None\n"
+        "        if shield is None:\n            self.check()\n",
         tests=("test_r08_shield.py::test_r08_what_a_durable_compensation_calls_is_not_cancelled",),
     ),
     Mutation(
@@ -693,5 +693,77 @@ MUTATIONS: tuple[Mutation, ...] = (
         tests=(
             "test_r29_r30_entries.py::test_r30_a_plain_step_costs_one_entry_and_its_compensation_another",
         ),
+    ),
+    Mutation(
+        rule="R4",
+        what="an attempt that is over rolls back all the same",
+        file="journal.py",
+        old="        if self._over is not None:\n            raise self._over\n        try:\n",
+        new="        try:\n",
+        tests=("test_r04_dead_attempt.py::test_r04_what_ends_an_attempt_cannot_be_swallowed",),
+        cases="raise",
+    ),
+    Mutation(
+        rule="R6",
+        what="durable code makes calls after the cancel, and nobody waits for them",
+        file="journal.py",
+        old="            self.check()\n            return None\n        sent",
+        new="            return None\n        sent",
+        tests=(
+            "test_r06_late_calls.py::"
+            "test_r06_no_call_begins_in_a_durable_step_once_the_saga_is_cancelled",
+        ),
+    ),
+    Mutation(
+        rule="R6",
+        what="a call that was awaited after the cancel is not waited for",
+        file="journal.py",
+        old="                for handle, (line, _) in self._calls.items()\n"
+        "                if line.startswith(prefix) and not self.ctx.vm.is_completed(handle)\n",
+        new="                for handle, (line, call) in self._calls.items()\n"
+        "                if line.startswith(prefix) and not call.is_completed()\n",
+        tests=(
+            "test_r06_late_calls.py::"
+            "test_r06_a_call_that_was_awaited_after_the_cancel_is_waited_for_too",
+        ),
+    ),
+    Mutation(
+        rule="R17",
+        what="a branch that failed ends others before their actions have ended",
+        file="branches.py",
+        old="        while runs := self._runs_under_way(branches):\n",
+        new="        while runs := list[int]():\n",
+        tests=(
+            "test_r17_abandoned_replay.py::"
+            "test_r17_an_abandoned_action_that_a_crash_cut_off_replays_alike",
+        ),
+    ),
+    Mutation(
+        rule="R18",
+        what="a savepoint leaves the state as its block has set it",
+        file="state.py",
+        old="        line.frame.push(\n            _Restore(",
+        new="        type(line.frame)().push(\n            _Restore(",
+        tests=("test_virtual_object.py::test_a_savepoint_restores_its_own_changes_only",),
+    ),
+    Mutation(
+        rule="R22",
+        what="a signal takes input of any shape",
+        file="definitions/handlers.py",
+        old="        value = _decode(raw, body, fresh=is_fresh(ctx)) if body.takes_input else None\n",
+        new='        value = __import__("json").loads(raw) if body.takes_input else None\n',
+        tests=(
+            "test_restate_workflow.py::"
+            "test_input_of_signals_is_validated_and_their_errors_are_mapped",
+        ),
+    ),
+    Mutation(
+        rule="R10",
+        what="a client raises an incomplete rollback as any terminal error",
+        file="clients/transport.py",
+        old="        known = received(error)\n",
+        new="        known = error\n",
+        tests=("test_clients.py::test_r10_an_incomplete_rollback_is_one_here",),
+        cases="saga",
     ),
 )
