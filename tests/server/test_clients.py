@@ -190,7 +190,7 @@ async def test_an_object_is_called(rig: Rig, way: str) -> None:
 
     async def act(via: Any) -> list[Any]:
         key = "ä/b c?#%"
-        client = object_client(via, wallet, key)
+        client = object_client(via, wallet, key=key)
         typed = object_client(via, Wallet, key)
         receipts = [
             await client.call(transfer, Order("a")),
@@ -296,6 +296,32 @@ async def test_definitions_of_the_sdk_are_called(rig: Rig, way: str) -> None:
         ]
 
     assert await through(rig, way, act, service, counter) == [42, 8, None, 1, 3]
+
+
+async def test_the_sdks_own_clients_take_its_handlers(rig: Rig) -> None:
+    @saga_workflow(rig.name("Alone"))
+    async def alone(saga: Saga) -> str:
+        return "alone"
+
+    wallet, transfer, get_balance = wallet_of(rig)
+    caller = restate.Service(rig.name("Caller"))
+
+    async def calls(via: Any) -> list[Any]:
+        return [
+            await via.service_call(alone.run, None),
+            (await via.object_call(transfer, "k", Order("a"))).id,
+            await via.object_call(get_balance, "k", None),
+        ]
+
+    @caller.handler("run")
+    async def run(ctx: Context) -> list[Any]:
+        return await calls(ctx)
+
+    await rig.serve(alone, wallet, caller)
+    expected = ["alone", "k: a", 1]
+    assert await rig.call(caller) == expected
+    async with rig.client() as client:
+        assert await calls(client) == expected
 
 
 async def test_r8_calls_of_a_durable_compensation_survive_a_second_cancel(rig: Rig) -> None:

@@ -48,12 +48,14 @@ context, or what ``restate.create_client(...)`` gives."""
 
 @overload
 def service_client(
-    via: Via, definition: SagaWorkflow[In, Out, Any] | Contract[In, Out], /
+    via: Via,
+    definition: SagaWorkflow[In, Out, Any] | Contract[In, Out],
 ) -> WorkflowClient[In, Out]: ...
 @overload
-def service_client(via: Via, definition: restate.Service, /) -> Client: ...
+def service_client(via: Via, definition: restate.Service) -> Client: ...
 def service_client(
-    via: Via, definition: restate.Service | SagaWorkflow[Any, Any, Any] | Contract[Any, Any], /
+    via: Via,
+    definition: restate.Service | SagaWorkflow[Any, Any, Any] | Contract[Any, Any],
 ) -> Client:
     """A client of a service.
 
@@ -76,19 +78,24 @@ def service_client(
 
 @overload
 def workflow_client(
-    via: Via, definition: SagaWorkflow[In, Out, Any] | Contract[In, Out], /
+    via: Via,
+    definition: SagaWorkflow[In, Out, Any] | Contract[In, Out],
 ) -> WorkflowClient[In, Out]: ...
 @overload
 def workflow_client(
-    via: Via, definition: SagaRestateWorkflow[In, Out, Any], key: str, /
+    via: Via,
+    definition: SagaRestateWorkflow[In, Out, Any],
+    key: str,
 ) -> KeyedWorkflowClient[In, Out]: ...
 @overload
-def workflow_client(via: Via, definition: type[WorkflowT], key: str, /) -> WorkflowT: ...
+def workflow_client(via: Via, definition: type[WorkflowT], key: str) -> WorkflowT: ...
 @overload
 def workflow_client(
-    via: Via, definition: restate.Workflow, key: str, /
+    via: Via,
+    definition: restate.Workflow,
+    key: str,
 ) -> KeyedWorkflowClient[Any, Any]: ...
-def workflow_client(via: Via, definition: object, key: str | None = None, /) -> object:
+def workflow_client(via: Via, definition: object, key: str | None = None) -> object:
     """A client of a workflow: of a plain one without a key, of a Restate workflow with one.
 
     Args:
@@ -116,10 +123,10 @@ def workflow_client(via: Via, definition: object, key: str | None = None, /) -> 
 
 
 @overload
-def object_client(via: Via, definition: type[ObjectT], key: str, /) -> ObjectT: ...
+def object_client(via: Via, definition: type[ObjectT], key: str) -> ObjectT: ...
 @overload
-def object_client(via: Via, definition: restate.VirtualObject, key: str, /) -> Client: ...
-def object_client(via: Via, definition: object, key: str, /) -> object:
+def object_client(via: Via, definition: restate.VirtualObject, key: str) -> Client: ...
+def object_client(via: Via, definition: object, key: str) -> object:
     """A client of one virtual object.
 
     Args:
@@ -146,11 +153,12 @@ def object_client(via: Via, definition: object, key: str, /) -> object:
 
 @overload
 def service_send_client(
-    via: Via, definition: SagaWorkflow[In, Out, Any] | Contract[In, Out], /
+    via: Via,
+    definition: SagaWorkflow[In, Out, Any] | Contract[In, Out],
 ) -> WorkflowSendClient[In, Out]: ...
 @overload
-def service_send_client(via: Via, definition: restate.Service, /) -> SendClient: ...
-def service_send_client(via: Via, definition: object, /) -> SendClient:
+def service_send_client(via: Via, definition: restate.Service) -> SendClient: ...
+def service_send_client(via: Via, definition: object) -> SendClient:
     """A client that begins handlers of a service, and does not wait; see `service_client`.
 
     Args:
@@ -172,18 +180,25 @@ def service_send_client(via: Via, definition: object, /) -> SendClient:
 
 @overload
 def workflow_send_client(
-    via: Via, definition: SagaWorkflow[In, Out, Any] | Contract[In, Out], /
+    via: Via,
+    definition: SagaWorkflow[In, Out, Any] | Contract[In, Out],
 ) -> WorkflowSendClient[In, Out]: ...
 @overload
 def workflow_send_client(
-    via: Via, definition: SagaRestateWorkflow[In, Out, Any], key: str, /
+    via: Via,
+    definition: SagaRestateWorkflow[In, Out, Any],
+    key: str,
 ) -> WorkflowSendClient[In, Out]: ...
 @overload
 def workflow_send_client(
-    via: Via, definition: type[WorkflowContract] | restate.Workflow, key: str, /
+    via: Via,
+    definition: type[WorkflowContract] | restate.Workflow,
+    key: str,
 ) -> WorkflowSendClient[Any, Any]: ...
 def workflow_send_client(
-    via: Via, definition: object, key: str | None = None, /
+    via: Via,
+    definition: object,
+    key: str | None = None,
 ) -> WorkflowSendClient[Any, Any]:
     """A client that begins a workflow, and does not wait; see `workflow_client`.
 
@@ -207,7 +222,9 @@ def workflow_send_client(
 
 
 def object_send_client(
-    via: Via, definition: type[ObjectContract] | restate.VirtualObject, key: str, /
+    via: Via,
+    definition: type[ObjectContract] | restate.VirtualObject,
+    key: str,
 ) -> SendClient:
     """A client that begins handlers of one virtual object, and does not wait.
 

@@ -104,13 +104,17 @@ Register: TypeAlias = Callable[..., Callable[[Any], Any]]
 
 
 class _InputSerde(Serde[Any]):
-    """Encodes for callers in process; the handler itself decodes, so that it can answer 400."""
+    """Encodes for callers in process; the handler itself decodes, so that it can answer 400.
 
-    def __init__(self, codec: Codec[Any]) -> None:
-        self._codec = codec
+    A handler without input is sent nothing: the ingress refuses a body there, ``null`` too.
+    """
+
+    def __init__(self, body: Body[Any, Any]) -> None:
+        self._codec = body.input
+        self._takes_input = body.takes_input
 
     def serialize(self, obj: Any) -> bytes:
-        return self._codec.encode(obj)
+        return self._codec.encode(obj) if self._takes_input else b""
 
     def deserialize(self, buf: bytes) -> Any:
         return buf
@@ -255,7 +259,7 @@ def _open(
     fn.__doc__ = body.fn.__doc__
     decorate = register(
         name=name,
-        input_serde=_InputSerde(body.input),
+        input_serde=_InputSerde(body),
         output_serde=_OutputSerde(body.output, body.where),
         **handler_options,
     )
