@@ -36,6 +36,9 @@ from resaga.testing.rules import struck
 from tests.testing.mistakes import correct
 from tests.testing.shop import World, charge, quote, reserve, shop, side_by_side
 
+LIMIT = timedelta(minutes=2)
+"""Only against a hang."""
+
 SCENARIOS = {"in order": shop, "side by side": side_by_side, "savepoint": correct("Both")}
 
 
@@ -68,12 +71,16 @@ async def test_both_ways(scenario: str, restate_server: RestateServer) -> None:
         await app(bound)
         client = SagaClient(app)
 
+        places = asyncio.Semaphore(8)
+
         async def compare(case: Case) -> None:
-            there, here, replayed = await asyncio.gather(
-                client.run(bound, "tea", faults=case.faults),
-                run_saga(workflow, "tea", services=World(), faults=case.faults),
-                run_saga(workflow, "tea", services=World(), faults=case.faults, replay=True),
-            )
+            how: dict[str, Any] = {"faults": case.faults, "limit": LIMIT}
+            async with places:
+                there, here, replayed = await asyncio.gather(
+                    client.run(bound, "tea", **how),
+                    run_saga(workflow, "tea", services=World(), **how),
+                    run_saga(workflow, "tea", services=World(), replay=True, **how),
+                )
             for run in (here, replayed):
                 assert told(run, case) == told(there, case), f"{run.trace}\n{there.trace}"
 
