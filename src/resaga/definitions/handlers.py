@@ -206,7 +206,8 @@ def open_handler(
     async def attempt(ctx: Context, raw: bytes) -> Any:
         return await _attempt(ctx, raw, body, options, running, workflow)
 
-    metadata = {**(handler_options.pop("metadata", None) or {}), SAGA_MARK: "saga"}
+    told: dict[str, str] = handler_options.pop("metadata", None) or {}
+    metadata = {**told, SAGA_MARK: "saga"}
     return _open(
         register, definition, body, attempt, name=name, metadata=metadata, **handler_options
     )
