@@ -29,8 +29,8 @@ from resaga.validation import a_kind, describe
 
 try:
     from resaga.models import PydanticModels
-except ImportError as missing:
-    if (missing.name or "").partition(".")[0] != "pydantic":
+except ImportError as _missing:
+    if (_missing.name or "").partition(".")[0] != "pydantic":
         raise
     _models: Models = NoModels()
 else:

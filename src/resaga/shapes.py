@@ -136,18 +136,36 @@ class Models(Protocol):
 class NoModels:
     """`Models` where pydantic is not installed: nothing is a model."""
 
-    def is_model(self, declared: object) -> bool:  # noqa: ARG002, D102
+    def is_model(self, declared: object) -> bool:  # noqa: ARG002
+        """Never."""
         return False
 
-    is_whole = is_dataclass = is_secret = can_carry = is_model
+    def is_whole(self, declared: object) -> bool:  # noqa: ARG002
+        """Never."""
+        return False
 
-    def inspect(self, declared: object, shape: Shape) -> None:  # noqa: ARG002, D102
+    def is_dataclass(self, declared: object) -> bool:  # noqa: ARG002
+        """Never."""
+        return False
+
+    def is_secret(self, declared: object) -> bool:  # noqa: ARG002
+        """Never."""
+        return False
+
+    def can_carry(self, declared: object) -> bool:  # noqa: ARG002
+        """Never."""
+        return False
+
+    def inspect(self, declared: object, shape: Shape) -> None:  # noqa: ARG002
+        """Refuse it."""
         raise Refusal(declared, "it is no pydantic model", _CLASS_MEND)
 
-    def engine(self, declared: object) -> Engine:  # noqa: D102
+    def engine(self, declared: object) -> Engine:
+        """Refuse it."""
         raise Refusal(declared, "it is no pydantic model", _CLASS_MEND)
 
-    def fields(self, value: object) -> Mapping[str, object] | None:  # noqa: ARG002, D102
+    def fields(self, value: object) -> Mapping[str, object] | None:  # noqa: ARG002
+        """None: nothing has any."""
         return None
 
 

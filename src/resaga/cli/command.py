@@ -17,7 +17,7 @@ from resaga.server import RestateServerNotFound
 
 __all__ = ["app"]
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="resaga",
     add_completion=False,
     no_args_is_help=True,

@@ -102,7 +102,7 @@ class SagaApp:
 
     def __init__(self, server: RestateServer, *, keep: bool = False) -> None:
         self.server = server
-        self.watcher = Watcher()
+        self.watcher: Watcher = Watcher()
         self._keep = keep
         self._exit = AsyncExitStack()
         self._services: list[str] = []
@@ -321,7 +321,7 @@ class RunningSaga(Generic[Out]):
         limit: timedelta,
     ) -> None:
         self.id = id
-        self.trace = recording.trace
+        self.trace: Trace = recording.trace
         self._app = app
         self._service = service
         self.recording = recording

@@ -28,7 +28,7 @@ class Connection:
     """
 
     def __init__(self, receive: Receive, send: Send) -> None:
-        self.heard = 0
+        self.heard: int = 0
         self._receive = receive
         self._send = send
         self._lost = asyncio.Event()

@@ -36,10 +36,10 @@ class Recording:
     """
 
     def __init__(self, faults: Sequence[Fault], cancel: Callable[[str], None]) -> None:
-        self.faults = tuple(faults)
-        self.trace = Trace()
-        self.saga_id = ""
-        self.attempts = 0
+        self.faults: tuple[Fault, ...] = tuple(faults)
+        self.trace: Trace = Trace()
+        self.saga_id: str = ""
+        self.attempts: int = 0
         self.fired: Counter[int] = Counter()
         self.points: dict[str, Point] = {}
         self.inputs: dict[str, list[tuple[str, object]]] = {}

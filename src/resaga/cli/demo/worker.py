@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import restate
+from restate.server_types import RestateAppT
 
 from resaga.cli.demo import shop
 from resaga.cli.demo.app import checkout_workflow
@@ -14,12 +15,12 @@ from resaga.cli.demo.events import LogTeller, Teller, WatchingObserver
 from resaga.cli.demo.folder import VARIABLE, DemoFolder
 from resaga.cli.demo.trap import Trap, TrappedShop
 
-folder = DemoFolder(Path(os.environ[VARIABLE]))
-teller = Teller(folder.pipe)
+folder: DemoFolder = DemoFolder(Path(os.environ[VARIABLE]))
+teller: Teller = Teller(folder.pipe)
 shop.logger.setLevel(logging.INFO)
 shop.logger.addHandler(LogTeller(teller))
 
-app = restate.app(
+app: RestateAppT = restate.app(
     [
         checkout_workflow(
             TrappedShop(folder.engine(), Trap(folder.trap), teller),

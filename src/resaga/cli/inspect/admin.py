@@ -54,7 +54,7 @@ class Admin:
     """
 
     def __init__(self, address: str, *, token: str | None = None) -> None:
-        self.address = address.rstrip("/")
+        self.address: str = address.rstrip("/")
         headers = {"accept": "application/json"}
         if token:
             headers["authorization"] = f"Bearer {token}"
