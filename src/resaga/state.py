@@ -75,11 +75,11 @@ class SagaState:
         except CodecError as exc:
             raise CodecError(f"{attempt.where(f'state {name!r}')}: {exc}") from None
 
-    @overload
-    def set(self, name: str, value: object) -> Awaitable[None]: ...
-    @overload
-    def set(self, name: str, value: T, type_hint: TypeForm[T]) -> Awaitable[None]: ...
-    def set(self, name: str, value: object, type_hint: object = None) -> Awaitable[None]:
+    # No `T` for both: type checkers would find one for every pair, `object`, and pyright none for
+    # a value and a union it is part of. What does not fit is refused at run time.
+    def set(
+        self, name: str, value: object, type_hint: TypeForm[object] | None = None
+    ) -> Awaitable[None]:
         """Set a key, and restore in a rollback what is there now.
 
         It is done when the call returns; awaiting what it gives waits until the old value is in
