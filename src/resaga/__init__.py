@@ -57,7 +57,7 @@ from resaga.observe import Outcome, SagaEvent, SagaObserver, StepEvent
 from resaga.policy import Retry
 from resaga.response import StepResponse
 from resaga.saga import Saga
-from resaga.services import SagaRequest
+from resaga.services import SagaRequest, StepScopes, StepServices
 from resaga.state import SagaState
 from resaga.step import DurableSagaStep, SagaStep
 from resaga.steps import create_saga_step, create_saga_step_strict
@@ -102,6 +102,8 @@ __all__ = [
     "StepContext",
     "StepEvent",
     "StepResponse",
+    "StepScopes",
+    "StepServices",
     "StepTimeout",
     "UnsupportedTypeError",
     "Via",

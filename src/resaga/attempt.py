@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from resaga.branches import Scheduler
 from resaga.classify import ErrorMapper
@@ -12,6 +12,7 @@ from resaga.errors import CompensationFailure
 from resaga.intercept import Interceptor, Point
 from resaga.journal import Journal
 from resaga.observe import Outcome, SagaEvent, SagaObserver, StepEvent, notify
+from resaga.services import StepScopes
 
 __all__ = ["Attempt"]
 
@@ -25,13 +26,14 @@ class Attempt:
     Attributes:
         journal: The attempt as the journal and the server see it.
         workflow: Name of the definition, for messages and events.
-        services: What steps get as ``step.services``.
+        services: The saga's services: what steps get as ``step.services``, but for ``scopes``.
         mappers: The ``as_terminal_error`` of the workflow, after those of the workflows that run
             inside it and are running now (R3).
         observers: Who is told what happens (R25).
         max_result_size: Bytes that one step may leave in the journal (R15).
         scheduler: Runs branches side by side (R17).
         interceptor: What the steps are run through, if a tool wants that.
+        scopes: The provider of ``services``, if it opens a scope for each action, too.
         left_undone: The compensations that failed for good in savepoints that were rolled back;
             if the saga fails later, they belong to what it has left undone (R10, R18).
     """
@@ -44,6 +46,7 @@ class Attempt:
     max_result_size: int
     scheduler: Scheduler
     interceptor: Interceptor | None = None
+    scopes: StepScopes[Any] | None = None
     left_undone: list[CompensationFailure] = field(default_factory=list[CompensationFailure])
 
     def where(self, what: str) -> str:

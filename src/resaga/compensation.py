@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, cast
+from typing import Protocol
 
 import msgspec
 from restate import TerminalError
 
-from resaga.action import call
 from resaga.attempt import Attempt
 from resaga.classify import internal_of, raise_ordinary, raise_terminal, terminal_of
 from resaga.contexts import CompensationContext, DurableCompensationContext
 from resaga.errors import CompensationFailure
+from resaga.injection import Code
 from resaga.intercept import Point, PointKind
 from resaga.observe import Outcome
 from resaga.policy import Retry
@@ -49,7 +49,6 @@ class Compensation:
         name: The step's name.
         path: Which call of a step in the saga it belongs to.
         fn: The user's function, called with a context and the data.
-        threaded: Whether ``fn`` is a plain function.
         durable: Whether ``fn`` is durable code.
         retry: How often an ordinary error is retried (R11).
         forward_key: The idempotency key of the step's action.
@@ -64,8 +63,7 @@ class Compensation:
 
     name: str
     path: str
-    fn: Callable[..., object]
-    threaded: bool
+    fn: Code
     durable: bool
     retry: Retry | None
     forward_key: str
@@ -160,28 +158,24 @@ def _data_of(entry: Compensation) -> tuple[bool, object]:
 async def _undo_plain(attempt: Attempt, entry: Compensation) -> CompensationFailure | None:
     async def action() -> bytes:
         has_data, data = _data_of(entry)
-        context = CompensationContext(
-            name=entry.name,
-            saga_id=attempt.journal.saga_id,
-            idempotency_key=entry.undo_key,
-            forward_idempotency_key=entry.forward_key,
-            services=attempt.services,
-            input=entry.input,
-            has_data=has_data,
-            outcome=entry.outcome,
-        )
+
+        def context(services: object) -> CompensationContext[object, object]:
+            return CompensationContext(
+                name=entry.name,
+                saga_id=attempt.journal.saga_id,
+                idempotency_key=entry.undo_key,
+                forward_idempotency_key=entry.forward_key,
+                services=services,
+                input=entry.input,
+                has_data=has_data,
+                outcome=entry.outcome,
+            )
+
         _tell(attempt, entry, "on_compensation_started")
         try:
             await attempt.around(
                 lambda: entry.point("undo", attempt.journal.saga_id),
-                lambda: call(
-                    entry.fn,
-                    context,
-                    data,
-                    where=attempt.where(f"the compensation of step {entry.name!r}"),
-                    threaded=entry.threaded,
-                    begin=attempt.journal.begin_thread,
-                ),
+                lambda: entry.fn.in_action(attempt, context, data, where=_where(attempt, entry)),
             )
         except Exception as exc:
             terminal = terminal_of(exc, mapped=False)
@@ -208,22 +202,25 @@ async def _undo_durable(attempt: Attempt, entry: Compensation) -> CompensationFa
         entry.undo_key,
         on_begin=lambda: _tell(attempt, entry, "on_compensation_started"),
     )
-    context = DurableCompensationContext(
-        name=entry.name,
-        saga_id=attempt.journal.saga_id,
-        idempotency_key=key,
-        forward_idempotency_key=entry.forward_key,
-        services=attempt.services,
-        input=entry.input,
-        has_data=has_data,
-        outcome=entry.outcome,
-        ctx=attempt.journal.ctx,
-    )
+
+    def context(services: object) -> DurableCompensationContext[object, object]:
+        return DurableCompensationContext(
+            name=entry.name,
+            saga_id=attempt.journal.saga_id,
+            idempotency_key=key,
+            forward_idempotency_key=entry.forward_key,
+            services=services,
+            input=entry.input,
+            has_data=has_data,
+            outcome=entry.outcome,
+            ctx=attempt.journal.ctx,
+        )
+
     try:
         with attempt.journal.shield(key):
             await attempt.around(
                 lambda: entry.point("undo", attempt.journal.saga_id),
-                lambda: cast("Awaitable[object]", entry.fn(context, data)),
+                lambda: entry.fn.durably(attempt, context, data, where=_where(attempt, entry)),
             )
     except BaseException as exc:
         terminal = terminal_of(exc, mapped=False)
@@ -235,6 +232,10 @@ async def _undo_durable(attempt: Attempt, entry: Compensation) -> CompensationFa
     if not attempt.journal.replaying:
         _tell(attempt, entry, "on_compensation_completed")
     return None
+
+
+def _where(attempt: Attempt, entry: Compensation) -> str:
+    return attempt.where(f"the compensation of step {entry.name!r}")
 
 
 def _tell(

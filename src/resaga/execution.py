@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Never
+from typing import Never
 
 from restate import TerminalError
 
-from resaga.action import call
 from resaga.attempt import Attempt
 from resaga.classify import ErrorMapper, internal_of, raise_ordinary, raise_terminal, terminal_of
 from resaga.compensation import Compensation, keep_key
 from resaga.contexts import DurableStepContext, StepContext
 from resaga.errors import CodecError, Interruption, MisuseError, StepTimeout
+from resaga.injection import Code
 from resaga.observe import Outcome
 from resaga.policy import Retry
 from resaga.record import ABSENT, Failure, Record, RecordCodec
@@ -45,14 +44,13 @@ class StepSpec:
     """A step's name and function, and how to call it."""
 
     name: str
-    run: Callable[..., Any]
-    threaded: bool
+    run: Code
     takes_input: bool
     options: StepOptions
 
-    def arguments(self, context: object, input: object) -> tuple[object, ...]:
-        """The arguments of ``run``."""
-        return (context, input) if self.takes_input else (context,)
+    def arguments(self, input: object) -> tuple[object, ...]:
+        """The arguments of ``run`` after its context."""
+        return (input,) if self.takes_input else ()
 
 
 async def run_plain(
@@ -107,18 +105,24 @@ async def run_durable(attempt: Attempt, spec: StepSpec, entry: Compensation) -> 
     except Interruption as exc:
         _tell_unknown(attempt, entry, exc)
         raise
-    context = DurableStepContext(
-        name=spec.name,
-        saga_id=journal.saga_id,
-        idempotency_key=entry.forward_key,
-        services=attempt.services,
-        ctx=journal.ctx,
-    )
+
+    def context(services: object) -> DurableStepContext[object]:
+        return DurableStepContext(
+            name=spec.name,
+            saga_id=journal.saga_id,
+            idempotency_key=entry.forward_key,
+            services=services,
+            ctx=journal.ctx,
+        )
+
+    where = attempt.where(f"step {spec.name!r}")
     try:
         response = response_of(
             await attempt.around(
                 lambda: entry.point("action", journal.saga_id),
-                lambda: spec.run(*spec.arguments(context, entry.input)),
+                lambda: spec.run.durably(
+                    attempt, context, *spec.arguments(entry.input), where=where
+                ),
             )
         )
         _check_failure_data(attempt, spec, response)
@@ -195,24 +199,23 @@ class _Action:
     async def _call(self) -> object:
         spec, attempt = self._spec, self._attempt
         where = attempt.where(f"step {spec.name!r}")
-        context = StepContext(
-            name=spec.name,
-            saga_id=attempt.journal.saga_id,
-            idempotency_key=self._entry.forward_key,
-            services=attempt.services,
-        )
+
+        def context(services: object) -> StepContext[object]:
+            return StepContext(
+                name=spec.name,
+                saga_id=attempt.journal.saga_id,
+                idempotency_key=self._entry.forward_key,
+                services=services,
+            )
+
         timeout = spec.options.timeout
         limit = asyncio.timeout(None if timeout is None else timeout.total_seconds())
         try:
             async with limit:
                 return await attempt.around(
                     lambda: self._entry.point("action", attempt.journal.saga_id),
-                    lambda: call(
-                        spec.run,
-                        *spec.arguments(context, self._entry.input),
-                        where=where,
-                        threaded=spec.threaded,
-                        begin=attempt.journal.begin_thread,
+                    lambda: spec.run.in_action(
+                        attempt, context, *spec.arguments(self._entry.input), where=where
                     ),
                 )
         except TimeoutError as exc:

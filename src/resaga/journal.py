@@ -144,14 +144,9 @@ class Journal:
         That is each action that runs in this process, one left over from an earlier attempt
         included, and once interrupted also each remote call, which is cancelled by then.
         """
-        waiter, prefix = current_waiter.get(), current_line()
-        if waiter is not None:
-            waiter.draining = True
-        try:
+        prefix = current_line()
+        with self.io():
             await self._drain_actions(prefix)
-        finally:
-            if waiter is not None:
-                waiter.draining = False
         if self.interrupt is not None:
             # Of this line only: what another branch waits for is taken by it, and a result that
             # is taken never counts as completed for the core again.
@@ -163,6 +158,22 @@ class Journal:
             if open_calls:
                 with self.shield(""):
                     await self.wait(all_of(open_calls))
+
+    @contextmanager
+    def io(self) -> Generator[None]:
+        """Let this line of execution await what is not durable inside.
+
+        In a branch the others wait for it meanwhile, so that what is durable keeps its order.
+        """
+        waiter = current_waiter.get()
+        if waiter is None:
+            yield
+            return
+        before, waiter.draining = waiter.draining, True
+        try:
+            yield
+        finally:
+            waiter.draining = before
 
     @contextmanager
     def shield(self, key: str) -> Generator[None]:

@@ -11,13 +11,14 @@ from typing import Any, Generic, cast, overload
 from restate.context import Context
 from typing_extensions import TypeVar
 
-from resaga.action import forbid_in_action, runs_in_thread
+from resaga.action import forbid_in_action
 from resaga.attempt import Attempt
 from resaga.branches import Branch, close
 from resaga.classify import ErrorMapper, raise_terminal, terminal_of
 from resaga.compensation import Compensation, unwind
 from resaga.contexts import CompensationContext
 from resaga.errors import MisuseError, RollbackIncomplete
+from resaga.injection import Code
 from resaga.line import Line
 from resaga.policy import Retry
 from resaga.scope import current_waiter
@@ -298,6 +299,8 @@ class Saga(Generic[S_co]):
         where = self._attempt.where(f"compensation {name!r}")
         check_name(name, "compensation")
         check_function(fn, where=where)
+        code = Code(fn, given=2, where=where)
+        code.check(self._attempt)
         self._attempt.journal.check()
         path = self._line.next_path()
         key = f"{self.id}.{path}"
@@ -305,8 +308,7 @@ class Saga(Generic[S_co]):
             Compensation(
                 name=name,
                 path=path,
-                fn=fn,
-                threaded=runs_in_thread(fn),
+                fn=code,
                 durable=False,
                 retry=retry,
                 forward_key=key,

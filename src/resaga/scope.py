@@ -37,7 +37,7 @@ class Waiter(Protocol):
     """The path of its steps."""
 
     draining: bool
-    """Whether it waits for its own actions to end, which is no durable wait."""
+    """Whether it awaits what is not durable, as its own actions' end, and may (`Journal.io`)."""
 
     def abandoned(self) -> Interruption | None:
         """What ends it early, if a branch beside it has failed."""

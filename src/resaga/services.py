@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+)
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeAlias, runtime_checkable
 
 from typing_extensions import TypeVar
 
 from resaga.classify import internal_of, terminal_of
-from resaga.errors import ProviderError
+from resaga.errors import MisuseError, ProviderError
+from resaga.signature import Extras
 
-__all__ = ["Provider", "SagaRequest", "open_services"]
+__all__ = [
+    "Provider",
+    "SagaRequest",
+    "StepScopes",
+    "StepServices",
+    "injectable",
+    "open_services",
+    "open_step_services",
+    "scopes_of",
+]
 
 In_co = TypeVar("In_co", covariant=True, default=object)
 In = TypeVar("In")
 S = TypeVar("S")
+S_co = TypeVar("S_co", covariant=True, default=object)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +55,162 @@ class SagaRequest(Generic[In_co]):
 
 Provider: TypeAlias = Callable[[SagaRequest[In]], AbstractAsyncContextManager[S]]
 """A function of the request that gives an async context manager, which yields the services."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepServices(Generic[S_co]):
+    """What the scope of one action or compensation gives it, see `StepScopes`.
+
+    Attributes:
+        services: What it gets as ``step.services``.
+        injected: What its further parameters get, by their names.
+    """
+
+    services: S_co
+    injected: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+@runtime_checkable
+class StepScopes(Protocol[S]):
+    """A ``services_from`` provider that also opens a scope for each action and compensation.
+
+    So that what an action works with, a database session say, is its own, and no branch beside it
+    shares it. `resaga.ext.dishka` is one; write another for a container of your own.
+
+    The scope of a plain step is opened and left inside its action, for each attempt of it, and
+    what it commits on leaving is done before the step's result is journaled. That of a durable
+    step is around its body, on each attempt of the saga, replays included.
+
+    An error of opening it or of leaving it is an ordinary one, also a terminal error: the action
+    is tried again, with the same idempotency key (R28). It never ends the step, as what the action
+    did may have happened. Where the action itself has failed, its error stands: leaving the scope
+    sees it, and cannot suppress or replace it.
+    """
+
+    def __call__(self, request: SagaRequest[Any], /) -> AbstractAsyncContextManager[S]:
+        """Open the services of one attempt, as any provider does."""
+        ...
+
+    def injects(self, annotation: object, /) -> bool:
+        """Whether it has something for a parameter with this annotation.
+
+        It is asked before the step begins, so that a parameter nobody fills is found before any
+        effect. It has to be quick, and must not look at anything but the annotation.
+        """
+        ...
+
+    def open_step(
+        self, services: S, wanted: Mapping[str, object], /
+    ) -> AbstractAsyncContextManager[StepServices[S]]:
+        """Open the scope of one action, compensation, durable body or durable compensation.
+
+        Args:
+            services: What the provider gave for this attempt.
+            wanted: The parameters it is to fill: names, and the annotations that it `injects`.
+        """
+        ...
+
+
+def scopes_of(provider: object) -> StepScopes[Any] | None:
+    """The provider, if it opens a scope for each action, too."""
+    if not isinstance(provider, StepScopes):
+        return None
+    scopes: StepScopes[Any] = provider
+    return scopes
+
+
+def injectable(
+    scopes: StepScopes[Any] | None, extras: Extras, *, where: str
+) -> Mapping[str, object]:
+    """Which further parameters of a function the provider fills, with their annotations.
+
+    Raises:
+        MisuseError: One without a default is left over (R21).
+    """
+    if not extras:
+        return {}
+    annotations = {} if scopes is None else extras.annotations()
+    wanted = {
+        name: annotation
+        for name, annotation in annotations.items()
+        if scopes is not None and scopes.injects(annotation)
+    }
+    for name in extras.required:
+        if name not in wanted:
+            raise MisuseError(f"{where} asks for the parameter {name!r}, and {_mend(scopes)}")
+    return wanted
+
+
+def _mend(scopes: StepScopes[Any] | None) -> str:
+    if scopes is None:
+        return (
+            "the saga has no provider that injects parameters. Give its definition one, "
+            "services_from=dishka_services(container) say, or give the parameter a default."
+        )
+    return (
+        "the saga's provider has nothing for its annotation. Annotate it as the provider wants "
+        "it, FromDishka[T] for dishka_services, or give it a default."
+    )
+
+
+@asynccontextmanager
+async def open_step_services(
+    scopes: StepScopes[Any],
+    services: object,
+    wanted: Mapping[str, object],
+    *,
+    where: str,
+    io: Callable[[], AbstractContextManager[None]],
+    before_leaving: Callable[[], Awaitable[object]],
+) -> AsyncGenerator[StepServices[Any]]:
+    """Enter the scope of one action, and leave it at the action's end (R28).
+
+    Args:
+        scopes: The provider.
+        services: What it gave for this attempt.
+        wanted: Which parameters it fills, see `injectable`.
+        where: The action, for messages.
+        io: Entered around the scope's own waiting.
+        before_leaving: Awaited before the scope is left: nothing of the action runs any more.
+
+    Raises:
+        ProviderError: Entering or leaving it failed. Restate retries it.
+    """
+    try:
+        with io():
+            scope = scopes.open_step(services, wanted)
+            given = await scope.__aenter__()
+    except Exception as exc:
+        raise _step_error(f"Opening the services of {where}", exc) from _harmless(exc)
+    try:
+        yield given
+    except BaseException as leaving:
+        try:
+            await before_leaving()
+        finally:
+            # The action's own error says what became of its effect, or the attempt is over.
+            try:
+                with io():
+                    await scope.__aexit__(type(leaving), leaving, leaving.__traceback__)
+            except Exception as exc:
+                leaving.add_note(f"Leaving the services of {where} raised {type(exc).__name__}.")
+        raise
+    try:
+        with io():
+            await scope.__aexit__(None, None, None)
+    except Exception as exc:
+        raise _step_error(f"Leaving the services of {where}", exc) from _harmless(exc)
+
+
+def _step_error(what: str, exc: Exception) -> ProviderError:
+    return ProviderError(
+        f"{what} raised {type(exc).__name__}. Restate tries again, with the same idempotency key."
+    )
+
+
+def _harmless(exc: Exception) -> Exception | None:
+    """The error as a cause, unless the SDK would take it for the end of the invocation."""
+    return exc if terminal_of(exc, mapped=False) is None else None
 
 
 @asynccontextmanager
@@ -77,12 +248,11 @@ async def open_services(
     except Exception as exc:
         if fresh or internal_of(exc) is not None:
             raise
-        # No terminal cause: the SDK takes one in the chain for the end of the invocation, and
-        # that would contradict the journal.
+        # A terminal one would contradict the journal.
         raise ProviderError(
             f"The services_from provider of {where} raised {type(exc).__name__} on an attempt "
             "after the saga had begun. Restate tries again."
-        ) from (exc if terminal_of(exc, mapped=False) is None else None)
+        ) from _harmless(exc)
     try:
         yield services
     except BaseException as leaving:

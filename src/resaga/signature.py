@@ -14,6 +14,7 @@ from resaga.errors import MisuseError
 from resaga.response import StepResponse
 
 __all__ = [
+    "Extras",
     "Parameter",
     "UnresolvedName",
     "check_function",
@@ -33,6 +34,63 @@ class Parameter:
 
     name: str
     annotation: object
+
+
+class Extras:
+    """The parameters of a function that its caller does not fill: a provider may inject them.
+
+    Parameters with a default are among them, ``*args`` and ``**kwargs`` are not.
+
+    Args:
+        fn: The function.
+        given: How many positional parameters its caller fills.
+        where: The function, for messages.
+
+    Raises:
+        MisuseError: One can be given by position only.
+    """
+
+    def __init__(self, fn: Callable[..., object], given: int, *, where: str) -> None:
+        self._fn = fn
+        self._where = where
+        self._declared: dict[str, inspect.Parameter] = {}
+        self._annotations: dict[str, object] | None = None
+        positional = len(parameters(fn))
+        for number, parameter in enumerate(inspect.signature(fn).parameters.values()):
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                continue
+            if number < min(given, positional):
+                continue
+            if parameter.kind is parameter.POSITIONAL_ONLY:
+                raise MisuseError(
+                    f"{where}: its parameter {parameter.name!r} can be given by position only, and "
+                    "what is injected is given by name. Take the slash away."
+                )
+            self._declared[parameter.name] = parameter
+
+    def __len__(self) -> int:
+        return len(self._declared)
+
+    @property
+    def required(self) -> list[str]:
+        """The names of those without a default."""
+        empty = inspect.Parameter.empty
+        return [name for name, each in self._declared.items() if each.default is empty]
+
+    def annotations(self) -> dict[str, object]:
+        """Their types; read at first use, when all names in them are known.
+
+        Raises:
+            UnresolvedName: A name in one of them does not resolve.
+        """
+        if self._annotations is None:
+            self._annotations = {
+                name: resolve(
+                    self._fn, each.annotation, where=self._where, what=f"parameter {name!r}"
+                )
+                for name, each in self._declared.items()
+            }
+        return self._annotations
 
 
 def check_function(fn: object, *, where: str) -> None:

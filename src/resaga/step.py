@@ -9,13 +9,14 @@ from typing import Any, Concatenate, Generic, Never, ParamSpec, overload
 
 from typing_extensions import TypeVar
 
-from resaga.action import forbid_in_action, runs_in_thread
+from resaga.action import forbid_in_action
 from resaga.attempt import Attempt
 from resaga.classify import check_mapper
 from resaga.compensation import Compensation
 from resaga.contexts import CompensationContext, DurableCompensationContext
 from resaga.errors import MisuseError
 from resaga.execution import StepOptions, StepSpec, run_durable, run_plain
+from resaga.injection import Code
 from resaga.line import Line
 from resaga.policy import check_retry, positive
 from resaga.record import RecordCodec
@@ -57,13 +58,11 @@ class SagaStep(Generic[In_contra, Out_co, CompensationData_co, S_contra]):
         check_function(run, where=f"The action of {where}")
         self._spec = StepSpec(
             name=name,
-            run=run,
-            threaded=runs_in_thread(run),
+            run=Code(run, given=2, where=f"The action of {where}"),
             takes_input=len(parameters(run)) > 1,
             options=options,
         )
-        self._compensate: Callable[..., object] | None = None
-        self._undo_threaded = False
+        self._compensate: Code | None = None
         self._codec: RecordCodec | None = None
         self.__doc__ = inspect.getdoc(run)
         self._check_options(where)
@@ -77,7 +76,7 @@ class SagaStep(Generic[In_contra, Out_co, CompensationData_co, S_contra]):
         check_retry(options.retry, f"retry of {where}")
         check_retry(options.compensation_retry, f"compensation_retry of {where}")
         check_mapper(options.as_terminal_error, f"as_terminal_error of {where}")
-        if not parameters(self._spec.run):
+        if not parameters(self._spec.run.fn):
             raise MisuseError(
                 f"The action of {where} takes no argument. Its first one is the StepContext: "
                 "def run(step, input)."
@@ -89,12 +88,12 @@ class SagaStep(Generic[In_contra, Out_co, CompensationData_co, S_contra]):
                         f"{where} is durable and has {field}=...: its body is not one action, so "
                         "nothing could apply it. Leave it out, or make the step a plain one."
                     )
-            if self._spec.threaded:
+            if self._spec.run.threaded:
                 raise MisuseError(
                     f"{where} is durable, and its run is a plain function. Restate's context "
                     "cannot be used from a thread: make it an async def."
                 )
-        if options.timeout is not None and self._spec.threaded:
+        if options.timeout is not None and self._spec.run.threaded:
             raise MisuseError(
                 f"{where} has a timeout, and its run is a plain function: it runs in a thread, "
                 "which cannot be stopped. Make it an async def, or bound what it waits for."
@@ -120,7 +119,7 @@ class SagaStep(Generic[In_contra, Out_co, CompensationData_co, S_contra]):
         if self._compensate is not None:
             raise MisuseError(
                 f"step {self.name!r} has a compensation already "
-                f"({getattr(self._compensate, '__qualname__', self._compensate)}). "
+                f"({getattr(self._compensate.fn, '__qualname__', self._compensate.fn)}). "
                 "One step has one; do all that undoes it in there."
             )
         if len(parameters(fn)) < 2:
@@ -128,14 +127,13 @@ class SagaStep(Generic[In_contra, Out_co, CompensationData_co, S_contra]):
                 f"{where} takes {len(parameters(fn))} arguments. It gets two, the context and the "
                 "data: def undo(step, data)."
             )
-        threaded = runs_in_thread(fn)
-        if self.options.durable and threaded:
+        code = Code(fn, given=2, where=where)
+        if self.options.durable and code.threaded:
             raise MisuseError(
                 f"{where} is durable, and a plain function. Restate's context cannot be used from "
                 "a thread: make it an async def."
             )
-        self._compensate = fn
-        self._undo_threaded = threaded
+        self._compensate = code
         return fn
 
     @overload
@@ -171,6 +169,9 @@ class SagaStep(Generic[In_contra, Out_co, CompensationData_co, S_contra]):
         forbid_in_action(f"step {self.name!r}")
         with line.one_at_a_time(self.name, attempt):
             attempt.journal.check()
+            # Also what undoes it: a rollback is too late to learn that it cannot run.
+            for code in (self._spec.run, self._compensate or _NOTHING):
+                code.check(attempt)
             entry = self._entry(attempt, line.next_path(), input)
             return await attempt.around(
                 lambda: entry.point("step", attempt.journal.saga_id),
@@ -194,12 +195,10 @@ class SagaStep(Generic[In_contra, Out_co, CompensationData_co, S_contra]):
 
     def _entry(self, attempt: Attempt, path: str, input: object) -> Compensation:
         key = f"{attempt.journal.saga_id}.{path}"
-        fn = self._compensate
         return Compensation(
             name=self.name,
             path=path,
-            fn=fn if fn is not None else _nothing,
-            threaded=self._undo_threaded,
+            fn=self._compensate or _NOTHING,
             durable=self.options.durable,
             retry=self.options.compensation_retry,
             forward_key=key,
@@ -207,7 +206,7 @@ class SagaStep(Generic[In_contra, Out_co, CompensationData_co, S_contra]):
             input=input,
             strict=self.options.strict,
             bounded=self.options.retry is not None and self.options.retry.bounded,
-            undoable=fn is not None,
+            undoable=self._compensate is not None,
         )
 
     def _register(self, line: Line, entry: Compensation) -> None:
@@ -216,7 +215,7 @@ class SagaStep(Generic[In_contra, Out_co, CompensationData_co, S_contra]):
 
     def _make_codec(self) -> RecordCodec:
         where = f"step {self.name!r}"
-        output, data = response_types(returns(self._spec.run, where=where), where=where)
+        output, data = response_types(returns(self._spec.run.fn, where=where), where=where)
         return RecordCodec(output, data, where=where)
 
 
@@ -258,3 +257,6 @@ class DurableSagaStep(SagaStep[In_contra, Out_co, CompensationData_co, S_contra]
 
 def _nothing(step: object, data: object) -> None:
     """The compensation of a step that has none; it is never registered."""
+
+
+_NOTHING = Code(_nothing, given=2, where="no compensation")

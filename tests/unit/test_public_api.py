@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 from importlib.metadata import version
 from types import ModuleType
 
@@ -94,3 +96,14 @@ def test_errors_are_terminal_or_resagas_own() -> None:
     assert len(errors) > 5
     for error in errors:
         assert issubclass(error, restate.TerminalError) != issubclass(error, resaga.ResagaError)
+
+
+def test_the_core_imports_nothing_that_needs_an_extra() -> None:
+    optional = {"aiosqlite", "dishka", "fastapi", "granian", "httpx", "pydantic", "sqlalchemy"}
+    # The SDK itself imports httpx where it is installed.
+    script = (
+        "import sys, restate; before = set(sys.modules); import resaga; "
+        f"print(sorted({optional!r} & (set(sys.modules) - before)))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"

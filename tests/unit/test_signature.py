@@ -12,6 +12,7 @@ import pytest
 
 from resaga import MisuseError, StepContext, StepResponse
 from resaga.signature import (
+    Extras,
     Parameter,
     UnresolvedName,
     check_function,
@@ -234,3 +235,39 @@ def test_a_response_names_output_and_data(annotation: object, output: object, da
 def test_r21_a_response_in_a_union_is_refused(annotation: object) -> None:
     with pytest.raises(MisuseError, match=r"^step 'S' returns .*StepResponse\[Output, Data\]"):
         response_types(annotation, where="step 'S'")
+
+
+# -- what a provider may inject ------------------------------------------------------------------
+
+
+def test_extras_are_what_the_caller_does_not_fill() -> None:
+    extras = Extras(injected, 2, where="step 'Sell'")
+    assert extras.annotations() == {"session": str}
+    assert extras.required == []
+    assert not Extras(run, 2, where="step 'Sell'")
+
+
+def test_extras_stand_after_the_input_or_as_keyword() -> None:
+    def after(step: StepContext, order: Order, clock: float, spare: int = 1) -> None: ...
+    def keyword(step: StepContext, *, clock: float) -> None: ...
+
+    first = Extras(after, 2, where="step 'Sell'")
+    assert (first.required, len(first)) == (["clock"], 2)
+    second = Extras(keyword, 2, where="step 'Sell'")
+    assert (second.required, second.annotations()) == (["clock"], {"clock": float})
+
+
+def test_extras_are_resolved_when_they_are_needed() -> None:
+    def late(step: StepContext, order: Order, price: Decimal) -> None: ...
+
+    extras = Extras(late, 2, where="step 'Sell'")
+    assert extras.required == ["price"]
+    with pytest.raises(UnresolvedName, match=r"step 'Sell'.*parameter 'price'.*'Decimal'"):
+        extras.annotations()
+
+
+def test_extras_are_given_by_name() -> None:
+    def slashed(step: StepContext, order: Order, clock: float, /) -> None: ...
+
+    with pytest.raises(MisuseError, match=r"step 'Sell'.*'clock'.*slash"):
+        Extras(slashed, 2, where="step 'Sell'")

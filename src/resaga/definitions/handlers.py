@@ -25,7 +25,7 @@ from resaga.rollback import drive, raise_reportable
 from resaga.saga import Saga
 from resaga.seam import is_fresh
 from resaga.serde import Codec, codec_for
-from resaga.services import SagaRequest, open_services
+from resaga.services import SagaRequest, open_services, scopes_of
 from resaga.signature import check_function, parameters, resolve, returns
 from resaga.wire import carriable_terminal
 
@@ -310,6 +310,7 @@ async def _attempt(
                 max_result_size=options.max_result_size,
                 scheduler=Scheduler(journal),
                 interceptor=None if options.intercept is None else options.intercept(request),
+                scopes=scopes_of(options.services_from),
             )
 
             async def run(line: Line) -> Any:

@@ -1,0 +1,123 @@
+"""The users' functions as they are called: with the services and the parameters of their scope."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from typing import Any, cast
+
+from resaga.action import call, runs_in_thread
+from resaga.attempt import Attempt
+from resaga.services import injectable, open_step_services
+from resaga.signature import Extras
+
+__all__ = ["Code"]
+
+
+class Code:
+    """The function of an action, a compensation, a durable body or a durable compensation.
+
+    It gets a context, the input or data, and what the saga's provider injects by name.
+
+    Attributes:
+        fn: The function.
+        threaded: Whether it is a plain function, which runs in a thread.
+
+    Args:
+        fn: The function.
+        given: How many positional parameters it gets at most; those after that are injected.
+        where: The function, for messages.
+    """
+
+    __slots__ = ("_extras", "_where", "fn", "threaded")
+
+    def __init__(self, fn: Callable[..., Any], *, given: int, where: str) -> None:
+        self.fn = fn
+        self.threaded = runs_in_thread(fn)
+        self._extras = Extras(fn, given, where=where)
+        self._where = where
+
+    def check(self, attempt: Attempt) -> None:
+        """Refuse a function that asks for what nobody injects (R21)."""
+        if self._extras:
+            injectable(attempt.scopes, self._extras, where=attempt.where(self._where))
+
+    async def in_action(
+        self, attempt: Attempt, context: Callable[[object], object], *given: object, where: str
+    ) -> object:
+        """Call it as an action, in a scope of its own if the provider opens one.
+
+        Args:
+            attempt: The attempt.
+            context: Makes its context of its services.
+            *given: What it gets after the context.
+            where: The call, for messages.
+        """
+        begin = attempt.journal.begin_thread
+        if attempt.scopes is None:
+            given = (context(attempt.services), *given)
+            return await call(self.fn, *given, where=where, threaded=self.threaded, begin=begin)
+        thread = _Thread(begin)
+        # The action runs in a task of its own, where no branch would wait for it.
+        async with open_step_services(
+            attempt.scopes,
+            attempt.services,
+            injectable(attempt.scopes, self._extras, where=where),
+            where=where,
+            io=nullcontext,
+            before_leaving=thread.over.wait,
+        ) as scope:
+            return await call(
+                functools.partial(self.fn, **scope.injected),
+                context(scope.services),
+                *given,
+                where=where,
+                threaded=self.threaded,
+                begin=thread.begin,
+            )
+
+    async def durably(
+        self, attempt: Attempt, context: Callable[[object], object], *given: object, where: str
+    ) -> object:
+        """Call it as durable code; else as `in_action`."""
+        if attempt.scopes is None:
+            return await cast("Awaitable[object]", self.fn(context(attempt.services), *given))
+        async with open_step_services(
+            attempt.scopes,
+            attempt.services,
+            injectable(attempt.scopes, self._extras, where=where),
+            where=where,
+            io=attempt.journal.io,
+            before_leaving=_at_once,
+        ) as scope:
+            running = self.fn(context(scope.services), *given, **scope.injected)
+            return await cast("Awaitable[object]", running)
+
+
+class _Thread:
+    """The thread of an action, if it gets one: it goes on when its attempt is over.
+
+    What it works with must not be closed under it.
+    """
+
+    def __init__(self, begin: Callable[[], Callable[[], None]]) -> None:
+        self._begin = begin
+        self.over = asyncio.Event()
+        self.over.set()
+
+    def begin(self) -> Callable[[], None]:
+        """Note that it begins, as `Running.begin` does."""
+        ended = self._begin()
+        self.over.clear()
+
+        def end() -> None:
+            ended()
+            self.over.set()
+
+        return end
+
+
+async def _at_once() -> None:
+    """Durable code runs in no thread."""
