@@ -62,6 +62,11 @@ format: $(STAMP) ## Mend what ruff can mend, and format
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
+.PHONY: docs
+docs: $(STAMP) ## Build the guide as a site, into site/ (in strict mode, as `make test` does)
+	@$(BIN)/python -m mkdocs build --strict --quiet
+	@echo "Open site/index.html, or see it with search: $(BIN)/mkdocs serve"
+
 .PHONY: mutate
 mutate: $(STAMP) ## Break each rule in the source, one at a time, and show its test failing (slow)
 	@$(BIN)/python scripts/mutate.py $(ARGS)
@@ -143,7 +148,7 @@ lock: $(STAMP) ## Resolve the dependencies into requirements/ (to newer ones: LO
 
 .PHONY: clean
 clean: ## Remove .venv and everything made by the tools
-	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .pytest_cache .ruff_cache .mypy_cache \
+	rm -rf $(VENV) build dist site htmlcov .coverage .coverage.* .pytest_cache .ruff_cache .mypy_cache \
 	  .hypothesis .import_linter_cache
 	find src tests scripts examples chaos benchmarks -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
