@@ -11,6 +11,7 @@ from typing import Any, Unpack, cast
 import httpx
 import restate
 from restate.client_types import RestateClient
+from restate.entry_codec import JournalValueCodec
 
 from resaga import SagaStep
 from resaga.server import RestateServer
@@ -73,9 +74,9 @@ class Rig:
         assert self._traffic is not None, "serve first"
         return self._traffic
 
-    async def serve(self, *definitions: Definition) -> None:
+    async def serve(self, *definitions: Definition, codec: JournalValueCodec | None = None) -> None:
         """Serve definitions in this event loop, and register them."""
-        await self.restate.register(f"http://127.0.0.1:{await self._serve(definitions)}")
+        await self.restate.register(f"http://127.0.0.1:{await self._serve(definitions, codec)}")
 
     async def serve_on_wire(self, *definitions: Definition) -> Wire:
         """Serve definitions over a wire that the test can cut."""
@@ -83,9 +84,13 @@ class Rig:
         await self.restate.register(f"http://127.0.0.1:{wire.port}")
         return wire
 
-    async def _serve(self, definitions: Sequence[Definition]) -> int:
+    async def _serve(
+        self, definitions: Sequence[Definition], codec: JournalValueCodec | None = None
+    ) -> int:
         protocol: Protocol | None = "request_response" if self.flavour == "serverless" else None
-        port, self._traffic = await self._exit.enter_async_context(serving(definitions, protocol))
+        port, self._traffic = await self._exit.enter_async_context(
+            serving(definitions, protocol, codec)
+        )
         self._served += definitions
         return port
 
@@ -103,10 +108,13 @@ class Rig:
         """`Restate.send`."""
         return await self.restate.send(target, value, **how)
 
-    def client(self) -> AbstractAsyncContextManager[RestateClient]:
+    def client(
+        self, codec: JournalValueCodec | None = None
+    ) -> AbstractAsyncContextManager[RestateClient]:
         """The SDK's client of the ingress, for calls from outside."""
         create: Any = vars(restate)["create_client"]  # Its annotation is not complete.
-        return cast("AbstractAsyncContextManager[RestateClient]", create(self.restate.ingress))
+        made = create(self.restate.ingress, journal_value_codec=codec)
+        return cast("AbstractAsyncContextManager[RestateClient]", made)
 
     async def cancel_in_flight(self, invocation: Invocation, target: Definition) -> None:
         """Cancel, and wait until the running attempt knows, where it is told while it runs.

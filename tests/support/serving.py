@@ -13,6 +13,7 @@ import restate
 from hypercorn.asyncio import serve  # pyright: ignore[reportUnknownVariableType]
 from hypercorn.config import Config
 from hypercorn.typing import Framework  # pyright: ignore[reportUnknownVariableType]
+from restate.entry_codec import JournalValueCodec
 
 Definition = restate.Service | restate.VirtualObject | restate.Workflow
 Protocol = Literal["bidi", "request_response"]
@@ -63,10 +64,12 @@ class Traffic:
 
 @asynccontextmanager
 async def serving(
-    definitions: Sequence[Definition], protocol: Protocol | None
+    definitions: Sequence[Definition],
+    protocol: Protocol | None,
+    codec: JournalValueCodec | None = None,
 ) -> AsyncGenerator[tuple[int, Traffic]]:
     """Serve definitions; gives the deployment's port, and what comes in."""
-    traffic = Traffic(restate.app(list(definitions), protocol=protocol))
+    traffic = Traffic(restate.app(list(definitions), protocol=protocol, journal_value_codec=codec))
     config = Config()
     # Not a connection per thousand requests: a spinning invocation would look like a broken one.
     config.keep_alive_max_requests = 10**9
