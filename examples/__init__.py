@@ -1,0 +1,1 @@
+"""Examples of resaga, each a program of its own; ``README.md`` lists them."""

@@ -1,0 +1,34 @@
+"""Runs an example as its README says, and knows what it is to print."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def documented(example: str) -> str:
+    """What its README says that it prints; the command stands right before."""
+    readme = (ROOT / "examples" / example / "README.md").read_text()
+    (command_kind, command), (output_kind, output) = BLOCK.findall(readme)[:2]
+    assert (command_kind, output_kind) == ("sh", "text")
+    assert command == f".venv/bin/python -m examples.{example}\n"
+    return str(output)
+
+
+def printed(example: str) -> str:
+    """What it prints."""
+    run = subprocess.run(
+        [sys.executable, "-m", f"examples.{example}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert run.returncode == 0, f"{run.stdout}\n{run.stderr}"
+    return run.stdout
