@@ -710,8 +710,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         old="            self.check()\n            return None\n        sent",
         new="            return None\n        sent",
         tests=(
-            "test_r06_late_calls.py::"
-            "test_r06_no_call_begins_in_a_durable_step_once_the_saga_is_cancelled",
+            (
+                "test_r06_late_calls.py::"
+                "test_r06_no_call_begins_in_a_durable_step_once_the_saga_is_cancelled"
+            ),
         ),
     ),
     Mutation(
@@ -723,8 +725,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         new="                for handle, (line, call) in self._calls.items()\n"
         "                if line.startswith(prefix) and not call.is_completed()\n",
         tests=(
-            "test_r06_late_calls.py::"
-            "test_r06_a_call_that_was_awaited_after_the_cancel_is_waited_for_too",
+            (
+                "test_r06_late_calls.py::"
+                "test_r06_a_call_that_was_awaited_after_the_cancel_is_waited_for_too"
+            ),
         ),
     ),
     Mutation(
@@ -734,8 +738,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         old="        while runs := self._runs_under_way(branches):\n",
         new="        while runs := list[int]():\n",
         tests=(
-            "test_r17_abandoned_replay.py::"
-            "test_r17_an_abandoned_action_that_a_crash_cut_off_replays_alike",
+            (
+                "test_r17_abandoned_replay.py::"
+                "test_r17_an_abandoned_action_that_a_crash_cut_off_replays_alike"
+            ),
         ),
     ),
     Mutation(
@@ -750,11 +756,13 @@ MUTATIONS: tuple[Mutation, ...] = (
         rule="R22",
         what="a signal takes input of any shape",
         file="definitions/handlers.py",
-        old="        value = _decode(raw, body, fresh=is_fresh(ctx)) if body.takes_input else None\n",
-        new='        value = __import__("json").loads(raw) if body.takes_input else None\n',
+        old="value = _decode(raw, body, fresh=is_fresh(ctx)) if body.takes_input",
+        new='value = __import__("json").loads(raw) if body.takes_input',
         tests=(
-            "test_restate_workflow.py::"
-            "test_input_of_signals_is_validated_and_their_errors_are_mapped",
+            (
+                "test_restate_workflow.py::"
+                "test_input_of_signals_is_validated_and_their_errors_are_mapped"
+            ),
         ),
     ),
     Mutation(

@@ -59,7 +59,7 @@ def test_status_of_the_demo_says_whether_the_checks_held(
         told.update(options)
         return held
 
-    monkeypatch.setattr(command, "run", run)
+    monkeypatch.setattr("resaga.cli.demo.run.run", run)
     assert invoke("demo", "--keep", "--ingress-port", "8080")[0] == status
     assert told == {"keep": True, "ingress_port": 8080, "admin_port": None}
 
@@ -81,15 +81,15 @@ def test_an_error_is_one_line(
     async def run(console: Console, **options: Any) -> bool:
         raise error
 
-    monkeypatch.setattr(command, "run", run)
+    monkeypatch.setattr("resaga.cli.demo.run.run", run)
     assert invoke("demo") == (status, "", message)
 
 
-def run_without(package: str) -> subprocess.CompletedProcess[str]:
-    """Run ``resaga --version`` where a package is not installed."""
+def run_without(package: str, argument: str = "--version") -> subprocess.CompletedProcess[str]:
+    """Run ``resaga`` where a package is not installed."""
     program = f"import sys; sys.modules[{package!r}] = None; import resaga.cli; resaga.cli.main()"
     return subprocess.run(
-        [sys.executable, "-c", program, "--version"],
+        [sys.executable, "-c", program, argument],
         capture_output=True,
         text=True,
         timeout=60,
@@ -97,9 +97,12 @@ def run_without(package: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("missing", ["typer", "rich", "sqlalchemy"])
-def test_a_missing_extra_is_named_in_one_line(missing: str) -> None:
-    run = run_without(missing)
+@pytest.mark.parametrize(
+    ("missing", "argument"),
+    [("typer", "--version"), ("rich", "--version"), ("sqlalchemy", "demo")],
+)
+def test_a_missing_extra_is_named_in_one_line(missing: str, argument: str) -> None:
+    run = run_without(missing, argument)
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr == (
         f"resaga: error: the command needs {missing}, which is not installed. "

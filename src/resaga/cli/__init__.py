@@ -12,6 +12,8 @@ def main() -> None:
     try:
         # Here, and not above: without the extra there is no Typer, and one line has to say so.
         from resaga.cli.command import app  # noqa: PLC0415
+
+        app()
     except ModuleNotFoundError as missing:
         package = (missing.name or "resaga").partition(".")[0]
         if package == "resaga":
@@ -22,4 +24,3 @@ def main() -> None:
         )
     except KeyboardInterrupt:
         sys.exit(130)
-    app()
