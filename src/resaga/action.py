@@ -13,6 +13,7 @@ import functools
 import inspect
 import threading
 from collections.abc import Awaitable, Callable
+from types import FunctionType, MethodType
 from typing import TypeVar, cast
 
 from restate.exceptions import SdkInternalBaseException
@@ -225,8 +226,12 @@ def _exit_message(where: str, exc: BaseException) -> str:
 
 def runs_in_thread(fn: object) -> bool:
     """Whether ``fn`` is a plain function, which could block the event loop."""
-    if isinstance(fn, functools.partial):
-        return runs_in_thread(cast("functools.partial[object]", fn).func)
+    while isinstance(fn, functools.partial):
+        fn = cast("functools.partial[object]", fn).func
+    if isinstance(fn, MethodType):
+        fn = fn.__func__
+    if isinstance(fn, FunctionType) and fn.__code__.co_flags & inspect.CO_COROUTINE:
+        return False  # Most are, and this is asked for each action.
     return not inspect.iscoroutinefunction(_called(fn))
 
 

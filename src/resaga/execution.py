@@ -208,16 +208,19 @@ class _Action:
                 services=services,
             )
 
+        running = attempt.around(
+            lambda: self._entry.point("action", attempt.journal.saga_id),
+            lambda: spec.run.in_action(
+                attempt, context, *spec.arguments(self._entry.input), where=where
+            ),
+        )
         timeout = spec.options.timeout
-        limit = asyncio.timeout(None if timeout is None else timeout.total_seconds())
+        if timeout is None:
+            return await running
+        limit = asyncio.timeout(timeout.total_seconds())
         try:
             async with limit:
-                return await attempt.around(
-                    lambda: self._entry.point("action", attempt.journal.saga_id),
-                    lambda: spec.run.in_action(
-                        attempt, context, *spec.arguments(self._entry.input), where=where
-                    ),
-                )
+                return await running
         except TimeoutError as exc:
             if not limit.expired():
                 raise

@@ -53,7 +53,22 @@ __all__ = ["Journal"]
 T = TypeVar("T")
 
 _BYTES = BytesSerde()
-_NO_RETRY = Retry()
+
+
+def _options(policy: Retry) -> RunOptions[bytes]:
+    """A run's options, for the SDK."""
+    return RunOptions(
+        serde=_BYTES,
+        max_attempts=policy.max_attempts,
+        max_duration=policy.max_duration,
+        initial_retry_interval=policy.initial_interval,
+        max_retry_interval=policy.max_interval,
+        retry_interval_factor=policy.factor,
+    )
+
+
+_NO_LIMIT = _options(Retry())
+"""Made once: most steps ask for nothing else."""
 
 HOLD_BACK = timedelta(seconds=0.75)
 """How long a suspension is held back after a cancel, see `Journal._hold_back`."""
@@ -126,15 +141,7 @@ class Journal:
             TerminalError: The journal has a failure: retries are exhausted, or ``action``
                 raised a terminal error.
         """
-        policy = retry or _NO_RETRY
-        options = RunOptions(
-            serde=_BYTES,
-            max_attempts=policy.max_attempts,
-            max_duration=policy.max_duration,
-            initial_retry_interval=policy.initial_interval,
-            max_retry_interval=policy.max_interval,
-            retry_interval_factor=policy.factor,
-        )
+        options = _NO_LIMIT if retry is None else _options(retry)
         future = self.ctx.run_typed(name, cast("Callable[[], Any]", action), options)
         return await cast("Awaitable[bytes]", future)
 
