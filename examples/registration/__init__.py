@@ -1,0 +1,1 @@
+"""Registration: validation before any step, and steps with and without a compensation."""
