@@ -1,0 +1,1 @@
+"""Composition: workflows inside a workflow, side by side, and a module."""
