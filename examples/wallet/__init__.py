@@ -1,0 +1,1 @@
+"""A virtual object whose state a rollback restores."""
