@@ -1,0 +1,1 @@
+"""What a hybrid and a strict step undo, failure by failure."""
