@@ -1,0 +1,1 @@
+"""Which errors end a saga, and what the caller gets to know."""
