@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +24,9 @@ __all__ = ["Ratio", "Report"]
 IMPORT = "CPU time of `import resaga`, on top of `import restate`"
 IMPORT_MS = 60
 MEMORY_MB = 50
+
+WIDTH = 99
+"""Columns of a line of Markdown."""
 
 TITLES = {contender.name: contender.title for contender in CONTENDERS}
 
@@ -205,7 +209,7 @@ class Report:
         ratios += [[what, figure, "", goal, met] for what, figure, goal, met in self.singles()]
         return "\n".join(
             [
-                self.conditions(),
+                *textwrap.wrap(self.conditions(), WIDTH),
                 "",
                 *_markdown(HEAD, self.medians()),
                 "",
