@@ -263,6 +263,10 @@ def _for_sdk(where: str, given: Mapping[str, Any]) -> dict[str, Any]:
         rest["invocation_retry_policy"] = saga_retry_policy(policy, where=where)
     if "metadata" in rest:
         rest["metadata"] = dict(rest["metadata"])
+    if isinstance(rest.get("state_preload"), str):
+        # For the type checkers, text is a sequence of texts: its letters.
+        key = rest["state_preload"]
+        raise MisuseError(f"{where} has state_preload={key!r}. Give a list of keys: [{key!r}].")
     for name in ("state_preload", "invocation_context_managers"):
         if not isinstance(rest.get(name), (bool, type(None))):
             rest[name] = list(rest[name])
