@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import restate
@@ -62,38 +62,71 @@ def loose(fn: object) -> Any:
     return fn
 
 
-DEFINITIONS: dict[str, Callable[..., Any]] = {
-    "workflow": lambda **options: loose(saga_workflow)("Name", **options)(plain),
-    "created workflow": lambda **options: loose(create_saga_workflow)("Name", plain, **options),
-    "keyed": lambda **options: loose(saga_restate_workflow)("Name", **options)(keyed),
-    "created keyed": lambda **options: loose(create_saga_restate_workflow)(
-        "Name", keyed, {"signal": signal}, **options
-    ),
-    "object": lambda **options: loose(SagaVirtualObject)("Name", **options),
-    "created object": lambda **options: loose(create_saga_virtual_object)(
-        "Name", {"exclusive": exclusive}, {"shared": shared}, **options
-    ),
-    "factory": lambda **options: loose(SagaFactory)(**options).workflow("Name")(plain),
-    "keyed of a factory": lambda **options: loose(SagaFactory)(**options).restate_workflow("Name")(
-        keyed
-    ),
-    "object of a factory": lambda **options: loose(SagaFactory)(**options).virtual_object("Name"),
-}
-HANDLERS: dict[str, Callable[..., Any]] = {
-    "exclusive": lambda **options: loose(SagaVirtualObject("Name")).handler(**options)(exclusive),
-    "shared": lambda **options: loose(SagaVirtualObject("Name")).handler(kind="shared", **options)(
-        shared
-    ),
-    "signal": lambda **options: loose(saga_restate_workflow("Name")(keyed)).handler(**options)(
-        signal
-    ),
-}
-WITHOUT_SAGA = ["shared", "signal"]
-every_definition = pytest.mark.parametrize("make", DEFINITIONS.values(), ids=DEFINITIONS)
-every_handler = pytest.mark.parametrize("make", HANDLERS.values(), ids=HANDLERS)
-everything = pytest.mark.parametrize(
-    "make", [*DEFINITIONS.values(), *HANDLERS.values()], ids=[*DEFINITIONS, *HANDLERS]
-)
+def workflow(**options: Any) -> Any:
+    return loose(saga_workflow)("Name", **options)(plain)
+
+
+def created_workflow(**options: Any) -> Any:
+    return loose(create_saga_workflow)("Name", plain, **options)
+
+
+def keyed_workflow(**options: Any) -> Any:
+    return loose(saga_restate_workflow)("Name", **options)(keyed)
+
+
+def created_keyed(**options: Any) -> Any:
+    return loose(create_saga_restate_workflow)("Name", keyed, {"signal": signal}, **options)
+
+
+def virtual_object(**options: Any) -> Any:
+    return loose(SagaVirtualObject)("Name", **options)
+
+
+def created_object(**options: Any) -> Any:
+    handlers, shared_handlers = {"exclusive": exclusive}, {"shared": shared}
+    return loose(create_saga_virtual_object)("Name", handlers, shared_handlers, **options)
+
+
+def of_a_factory(**options: Any) -> Any:
+    return loose(SagaFactory)(**options).workflow("Name")(plain)
+
+
+def keyed_of_a_factory(**options: Any) -> Any:
+    return loose(SagaFactory)(**options).restate_workflow("Name")(keyed)
+
+
+def object_of_a_factory(**options: Any) -> Any:
+    return loose(SagaFactory)(**options).virtual_object("Name")
+
+
+def exclusive_handler(**options: Any) -> Any:
+    return loose(SagaVirtualObject("Name")).handler(**options)(exclusive)
+
+
+def shared_handler(**options: Any) -> Any:
+    return loose(SagaVirtualObject("Name")).handler(kind="shared", **options)(shared)
+
+
+def signal_handler(**options: Any) -> Any:
+    return loose(saga_restate_workflow("Name")(keyed)).handler(**options)(signal)
+
+
+Make: TypeAlias = Callable[..., Any]
+DEFINITIONS: list[Make] = [
+    workflow,
+    created_workflow,
+    keyed_workflow,
+    created_keyed,
+    virtual_object,
+    created_object,
+    of_a_factory,
+    keyed_of_a_factory,
+    object_of_a_factory,
+]
+HANDLERS: list[Make] = [exclusive_handler, shared_handler, signal_handler]
+every_definition = pytest.mark.parametrize("make", DEFINITIONS)
+every_handler = pytest.mark.parametrize("make", HANDLERS)
+everything = pytest.mark.parametrize("make", [*DEFINITIONS, *HANDLERS])
 
 
 def discovered(definition: Any) -> Any:
@@ -108,19 +141,19 @@ def discovered(definition: Any) -> Any:
 
 
 @everything
-def test_an_unknown_option_is_told_with_those_there_are(make: Callable[..., Any]) -> None:
+def test_an_unknown_option_is_told_with_those_there_are(make: Make) -> None:
     with pytest.raises(TypeError, match=r"has no option 'colour'\. It takes .*metadata"):
         make(colour="red")
 
 
 @everything
-def test_r21_nothing_ever_kills(make: Callable[..., Any]) -> None:
+def test_r21_nothing_ever_kills(make: Make) -> None:
     with pytest.raises(MisuseError, match=r"on_max_attempts='kill'.*never rolled back"):
         make(retry_policy=KILL)
 
 
 @every_definition
-def test_services_come_from_one_place(make: Callable[..., Any]) -> None:
+def test_services_come_from_one_place(make: Make) -> None:
     with pytest.raises(MisuseError, match=r"has both services= and services_from="):
         make(services=7, services_from=provide)
 
@@ -135,33 +168,29 @@ def test_services_come_from_one_place(make: Callable[..., Any]) -> None:
     ],
     ids=["no timedelta", "zero", "no size", "no mapper"],
 )
-@pytest.mark.parametrize(
-    "make",
-    [*DEFINITIONS.values(), HANDLERS["exclusive"]],
-    ids=[*DEFINITIONS, "exclusive"],
-)
+@pytest.mark.parametrize("make", [*DEFINITIONS, exclusive_handler])
 def test_r21_options_that_cannot_work_are_refused(
-    make: Callable[..., Any], option: dict[str, Any], mend: str
+    make: Make, option: dict[str, Any], mend: str
 ) -> None:
     with pytest.raises(MisuseError, match=mend):
         make(**option)
 
 
 @every_handler
-def test_a_mapper_of_a_handler_is_checked(make: Callable[..., Any]) -> None:
+def test_a_mapper_of_a_handler_is_checked(make: Make) -> None:
     with pytest.raises(MisuseError, match="as_terminal_error of Name"):
         make(as_terminal_error=LookupError)
 
 
 @pytest.mark.parametrize("option", ["deadline", "observers", "max_result_size"])
-@pytest.mark.parametrize("kind", WITHOUT_SAGA)
-def test_without_a_saga_its_options_are_refused(kind: str, option: str) -> None:
+@pytest.mark.parametrize("make", [shared_handler, signal_handler])
+def test_without_a_saga_its_options_are_refused(make: Make, option: str) -> None:
     with pytest.raises(MisuseError, match=rf"has {option}=\.\.\., and no saga"):
-        HANDLERS[kind](**{option: None})
+        make(**{option: None})
 
 
 @every_handler
-def test_services_are_the_definitions(make: Callable[..., Any]) -> None:
+def test_services_are_the_definitions(make: Make) -> None:
     with pytest.raises(TypeError, match="has no option 'services'"):
         make(services=7)
 
@@ -177,14 +206,14 @@ def test_a_factorys_services_are_for_all_it_makes(option: str) -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        DEFINITIONS["keyed"],
-        DEFINITIONS["created keyed"],
-        DEFINITIONS["object"],
-        DEFINITIONS["created object"],
-        *HANDLERS.values(),
+        keyed_workflow,
+        created_keyed,
+        virtual_object,
+        created_object,
+        *HANDLERS,
     ],
 )
-def test_r21_one_key_to_preload_is_not_the_keys_of_its_letters(make: Callable[..., Any]) -> None:
+def test_r21_one_key_to_preload_is_not_the_keys_of_its_letters(make: Make) -> None:
     """The type checkers take text for a sequence of texts."""
     with pytest.raises(MisuseError, match=r"state_preload='balance'.*\['balance'\]"):
         make(state_preload="balance")
@@ -192,20 +221,20 @@ def test_r21_one_key_to_preload_is_not_the_keys_of_its_letters(make: Callable[..
 
 def test_a_plain_workflow_has_no_state_to_preload() -> None:
     with pytest.raises(TypeError, match="has no option 'state_preload'"):
-        DEFINITIONS["workflow"](state_preload=True)
+        workflow(state_preload=True)
 
 
 # -- what the SDK is given -----------------------------------------------------------------------
 
 
 @every_definition
-def test_r21_restate_is_always_asked_to_pause(make: Callable[..., Any]) -> None:
+def test_r21_restate_is_always_asked_to_pause(make: Make) -> None:
     for options in ({}, {"retry_policy": None}, {"retry_policy": InvocationRetryPolicy()}):
         assert discovered(make(**options)).retryPolicyOnMaxAttempts == "PAUSE"
 
 
 @every_handler
-def test_options_of_a_handler_are_told_of_the_handler_alone(make: Callable[..., Any]) -> None:
+def test_options_of_a_handler_are_told_of_the_handler_alone(make: Make) -> None:
     wallet = SagaVirtualObject("Name", inactivity_timeout=HOUR, metadata={"team": "shop"})
     approval = saga_restate_workflow("Name", inactivity_timeout=HOUR)(keyed)
     given: dict[str, Any] = {
@@ -219,10 +248,10 @@ def test_options_of_a_handler_are_told_of_the_handler_alone(make: Callable[..., 
         "retry_policy": InvocationRetryPolicy(max_attempts=3),
         "invocation_context_managers": None,
     }
-    if make is HANDLERS["exclusive"]:
+    if make is exclusive_handler:
         definition: Any = wallet
         wallet.handler("it", **given)(exclusive)
-    elif make is HANDLERS["shared"]:
+    elif make is shared_handler:
         definition = wallet
         wallet.handler("it", kind="shared", **given)(shared)
     else:
@@ -306,16 +335,15 @@ def test_a_definitions_own_options_replace_the_factorys() -> None:
 
 
 @pytest.mark.parametrize("name", ["", None, "my wallet", "a/b", "1x"])
-@pytest.mark.parametrize(
-    "make", [SagaVirtualObject, lambda name: saga_restate_workflow(name)(keyed)]
-)
-def test_r21_a_name_that_restate_does_not_admit_is_refused(make: Any, name: object) -> None:
+def test_r21_a_name_that_restate_does_not_admit_is_refused(name: Any) -> None:
     with pytest.raises(MisuseError, match="name"):
-        make(name)
+        SagaVirtualObject(name)
+    with pytest.raises(MisuseError, match="name"):
+        saga_restate_workflow(name)(keyed)
 
 
-@pytest.mark.parametrize("make", [DEFINITIONS["keyed"], DEFINITIONS["object"]])
-def test_r21_explicit_recovery_is_refused(make: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("make", [keyed_workflow, virtual_object])
+def test_r21_explicit_recovery_is_refused(make: Make) -> None:
     definition = make()
     assert definition.explicit_recovery is False
     definition.explicit_recovery = False
@@ -330,10 +358,10 @@ def intercept(request: SagaRequest) -> Any:
     return None
 
 
-@pytest.mark.parametrize("kind", ["workflow", "created keyed", "created object"])
-def test_a_copy_has_all_but_what_it_was_made_for(kind: str) -> None:
+@pytest.mark.parametrize("make", [workflow, created_keyed, created_object])
+def test_a_copy_has_all_but_what_it_was_made_for(make: Make) -> None:
     first, second = SagaObserver(), SagaObserver()
-    definition = DEFINITIONS[kind](services=7, observers=[first], deadline=HOUR, description="x")
+    definition = make(services=7, observers=[first], deadline=HOUR, description="x")
     bound = definition.with_services(provide)
     seen = definition.intercepted(intercept, observers=[second])
     for copy in (bound, seen):
