@@ -24,15 +24,13 @@ from resaga import (
     saga_step,
     saga_step_strict,
 )
+from tests.typing.accepted_made_steps import call, release, reserve
 from tests.typing.accepted_steps import (
     alone,
-    call,
     data_apart,
     durable,
     nothing,
     output,
-    release,
-    reserve,
     sliced,
     strict,
     whole,
