@@ -20,9 +20,9 @@ def documented(example: str) -> str:
     return str(output)
 
 
-def printed(example: str) -> str:
-    """What it prints."""
-    run = subprocess.run(
+def run(example: str) -> subprocess.CompletedProcess[str]:
+    """Run its command to the end."""
+    return subprocess.run(
         [sys.executable, "-m", f"examples.{example}"],
         cwd=ROOT,
         capture_output=True,
@@ -30,5 +30,10 @@ def printed(example: str) -> str:
         timeout=150,
         check=False,
     )
-    assert run.returncode == 0, f"{run.stdout}\n{run.stderr}"
-    return run.stdout
+
+
+def printed(example: str) -> str:
+    """What it prints."""
+    ran = run(example)
+    assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
+    return ran.stdout

@@ -1,0 +1,1 @@
+"""A workflow that waits for a decision, and not for ever."""
