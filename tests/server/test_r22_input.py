@@ -59,3 +59,23 @@ async def test_r22_callers_in_process_give_and_get_typed_values(rig: Rig) -> Non
     await rig.serve(child, caller)
     assert await rig.call(caller.name, handler="call") == "x"
     assert set(map(type, got)) == {Order}
+
+
+async def test_r22_a_handler_without_input_takes_nothing_whatever_the_content_type(
+    rig: Rig,
+) -> None:
+    @saga_workflow(rig.name("Bare"))
+    async def bare(saga: Saga) -> str:
+        return "done"
+
+    await rig.serve(bare)
+    for nothing in (None, b"", b"null"):  # Without a content type, and with that of JSON.
+        answer = await rig.restate.post(bare, content=nothing)
+        assert (answer.status_code, answer.json()) == (200, "done")
+    refused = await rig.restate.post(bare, {"a": 1})
+    assert refused.status_code == 400
+    assert refused.json()["message"] == f"{bare.name}: expected no input"
+
+    # The SDK's own client from outside, too.
+    async with restate.create_client(rig.restate.ingress) as client:  # pyright: ignore[reportUnknownMemberType]
+        assert await client.service_call(bare.run, None) == "done"

@@ -103,6 +103,10 @@ Register: TypeAlias = Callable[..., Callable[[Any], Any]]
 """A method of a definition that makes decorators for handlers: ``handler``, ``main``."""
 
 
+_NO_INPUT = (b"", b"null")
+"""The bodies that a handler without input takes."""
+
+
 class _InputSerde(Serde[Any]):
     """Encodes for callers in process; the handler itself decodes, so that it can answer 400.
 
@@ -254,6 +258,8 @@ def _open(
         return await attempt(ctx, raw)
 
     async def without_input(ctx: Context) -> Any:
+        if is_fresh(ctx) and ctx.request().body not in _NO_INPUT:
+            raise TerminalError(f"{body.where}: expected no input", 400)
         return await attempt(ctx, b"")
 
     fn = with_input if body.takes_input else without_input
@@ -273,6 +279,10 @@ def _declare_types(io: HandlerIO[Any, Any], body: Body[Any, Any]) -> None:
     """Put the codecs' own JSON schemas into discovery (R22)."""
     if body.takes_input:
         io.input_type = TypeHint(annotation=bytes, generate_json_schema=body.input.schema)
+    else:
+        # Not `is_void`: the ingress would refuse a content type then, and Restate's clients in
+        # other languages send one with an empty body, too.
+        io.input_type = TypeHint()
     if body.output.declared in (None, type(None)):
         io.output_type = TypeHint(is_void=True)
     else:
