@@ -1,0 +1,1 @@
+"""A TypeScript client, unchanged, calling sagas in Python."""
