@@ -12,7 +12,7 @@ from typing_extensions import TypeVar
 from resaga.clients.calling import Client, KeyedWorkflowClient, WorkflowClient
 from resaga.clients.sending import SendClient, WorkflowSendClient
 from resaga.clients.targets import Targets, targets_of
-from resaga.clients.transport import Transport, transport_of
+from resaga.clients.transport import Forwarding, Transport, transport_of
 from resaga.contexts import DurableCompensationContext, DurableStepContext
 from resaga.contracts import Contract, ObjectContract, WorkflowContract
 from resaga.definitions.restate_workflow import SagaRestateWorkflow
@@ -41,9 +41,11 @@ Via: TypeAlias = (
     | DurableCompensationContext[Any, Any]
     | Context
     | RestateClient
+    | Forwarding
 )
 """What calls are made through: a saga, the context of a durable step or compensation, a Restate
-context, or what ``restate.create_client(...)`` gives."""
+context, or what ``restate.create_client(...)`` gives. `resaga.ext.fastapi` gives one that carries
+what an incoming request brought."""
 
 
 @overload

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Protocol, cast
 from urllib.parse import quote
@@ -24,7 +24,7 @@ from resaga.contexts import (
 from resaga.errors import MisuseError, received
 from resaga.saga import Saga
 
-__all__ = ["Delivery", "Sent", "Transport", "transport_of"]
+__all__ = ["Delivery", "Forwarding", "Sent", "Transport", "output_of", "transport_of"]
 
 _BYTES = BytesSerde()
 
@@ -48,6 +48,46 @@ class Delivery:
     idempotency_key: str | None = None
     headers: Mapping[str, str] | None = None
     delay: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forwarding:
+    """A client of the ingress for one incoming request: its calls carry what that brought.
+
+    Attributes:
+        client: What ``restate.create_client(...)`` gave.
+        headers: Sent with every call, unless the call has one of the same name.
+        idempotency_key: Goes with the first call of each handler that names none itself.
+    """
+
+    client: RestateClient
+    headers: Mapping[str, str]
+    idempotency_key: str | None
+    _keyed: set[tuple[str, ...]] = field(default_factory=set[tuple[str, ...]])
+
+    def delivery(self, target: Target, how: Delivery) -> Delivery:
+        """What goes with a call, with what is forwarded.
+
+        Raises:
+            MisuseError: The handler was called with the request's key before: Restate would take
+                the second call for a repetition of the first, and answer with its result.
+        """
+        headers = dict(self.headers)
+        given = how.headers or {}
+        taken = {name.lower() for name in given}
+        headers = {name: value for name, value in headers.items() if name.lower() not in taken}
+        key = how.idempotency_key
+        if key is None and self.idempotency_key is not None:
+            key = self.idempotency_key
+            address = (target.service, how.key or "", target.handler)
+            if address in self._keyed:
+                raise MisuseError(
+                    f"{target.service}.{target.handler} is called twice in one request with the "
+                    "request's Idempotency-Key. The second call would get the result of the "
+                    "first. Give it idempotency_key= of its own."
+                )
+            self._keyed.add(address)
+        return replace(how, headers={**headers, **given}, idempotency_key=key)
 
 
 class Sent(Protocol):
@@ -90,6 +130,8 @@ def transport_of(via: object) -> Transport:
         return _Inside(lambda: via)
     if isinstance(via, RestateClient):
         return _Ingress(via)
+    if isinstance(via, Forwarding):
+        return _Ingress(via.client, via)
     if isinstance(via, (StepContext, CompensationContext)):
         name = cast("StepContext[Any]", via).name
         raise MisuseError(
@@ -180,7 +222,8 @@ class _Ingress:
     headers and its connections.
     """
 
-    def __init__(self, client: RestateClient) -> None:
+    def __init__(self, client: RestateClient, forwarding: Forwarding | None = None) -> None:
+        self._forwarding = forwarding
         if not hasattr(client, "client"):
             raise MisuseError(
                 f"{type(client).__name__} is no client of restate.create_client(...), which is "
@@ -208,6 +251,8 @@ class _Ingress:
         return await self._decoded(_content(response))
 
     async def _post(self, target: Target, content: bytes, how: Delivery, suffix: str) -> bytes:
+        if self._forwarding is not None:
+            how = self._forwarding.delivery(target, how)
         parts = [target.service, *([] if how.key is None else [how.key]), target.handler]
         headers = dict(how.headers or {})
         if target.takes_input:
@@ -237,6 +282,16 @@ class _SentOutside:
 
     async def result(self) -> bytes:
         return await self._ingress.get("invocation", self._id, "attach")
+
+
+async def output_of(client: RestateClient, invocation_id: str) -> bytes:
+    """The output of an invocation that has ended, as bytes.
+
+    Raises:
+        restate.TerminalError: What it ended with.
+        restate.HttpError: It has not ended (470), or is not known (404).
+    """
+    return await _Ingress(client).get("invocation", invocation_id, "output")
 
 
 def _content(response: Any) -> bytes:
