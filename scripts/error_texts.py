@@ -7,6 +7,7 @@ that is needed. What is computed when an error is raised is shown as ``…``.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 from collections import defaultdict
@@ -45,6 +46,7 @@ def _text(node: ast.expr) -> Iterator[str]:
             pass
 
 
+@functools.cache
 def messages() -> Mapping[str, Sequence[str]]:
     """All messages, by the name of the class, as they stand in the source."""
     found: defaultdict[str, set[str]] = defaultdict(set)

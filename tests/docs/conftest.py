@@ -11,6 +11,6 @@ from tests.support.guide import Guide, serving_pages
 
 @pytest.fixture(scope="session")
 def guide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guide]:
-    """The guide's pages on a server. Who uses it is in the xdist group ``guide``: it is one."""
+    """The guide's pages on a server."""
     with serving_pages(tmp_path_factory.mktemp("guide")) as guide:
         yield guide

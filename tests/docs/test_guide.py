@@ -15,8 +15,6 @@ import pytest
 from resaga.server import RestateServer
 from tests.support.guide import DOCS, PAGES, ROOT, Guide, blocks, code
 
-pytestmark = pytest.mark.xdist_group("guide")
-
 
 def run_python(*arguments: str, cwd: Path) -> str:
     run = subprocess.run(
@@ -40,6 +38,13 @@ def test_every_page_with_code_has_a_test() -> None:
     for page in DOCS.rglob("*.md"):
         if blocks(page, "python") and page not in PAGES.values():
             assert any(page.name in text for text in tests), f"nothing runs the code of {page}"
+
+
+def test_code_is_as_narrow_as_the_page() -> None:
+    for page in PAGES.values():
+        for language in ("python", "sh", "typescript"):
+            for line in "".join(blocks(page, language)).splitlines():
+                assert len(line) <= 84, f"{page.name}: {line}"
 
 
 def test_every_page_is_called_here() -> None:
@@ -68,7 +73,7 @@ COSTLY = {"product": "tea", "amount": 5000}
 SKU = {"productId": "SKU123", "quantity": 2, "amount": 99}
 PIANO = "422 we do not carry a piano"
 
-CASES = [
+CASES: list[tuple[str, object, str, str | None]] = [
     # What is called, with what, what comes back, and a variable that the call leaves as it was.
     ("WhyCheckout/run", TEA, "200 ", None),
     ("WhyCheckout/run", COSTLY, "402 card declined", "index.held"),
@@ -133,12 +138,20 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("path", "value", "told", "unchanged"), CASES)
-def test_call(path: str, value: object, told: str, unchanged: str | None, guide: Guide) -> None:
-    before = None if unchanged is None else guide.look(unchanged)
-    assert guide.told(path, value).startswith(told)
-    if unchanged is not None:
-        assert guide.look(unchanged) == before
+def cases_of(page: Path) -> list[tuple[str, object, str, str | None]]:
+    return [case for case in CASES if f'("{case[0].split("/")[0]}"' in code(page)]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_calls_give_what_the_page_says(name: str, guide: Guide) -> None:
+    cases = cases_of(PAGES[name])
+    assert cases
+    for path, value, told, unchanged in cases:
+        before = None if unchanged is None else guide.look(unchanged)
+        answer = guide.told(path, value)
+        assert answer.startswith(told), f"{path} of {value}: {answer}"
+        if unchanged is not None:
+            assert guide.look(unchanged) == before, f"{path} of {value}"
 
 
 def test_tutorial_prints_what_it_says(tmp_path: Path) -> None:
@@ -262,7 +275,7 @@ def check_kept(server: RestateServer, folder: Path) -> None:
     assert own.told("RunningKeep/run", "nothing") == "422 nothing to keep"
 
 
-@pytest.mark.parametrize("app", ["app", "serverless", "api", "starlette"])
+@pytest.mark.parametrize("app", ["serverless", "api", "starlette"])
 def test_hypercorn_serves_it(app: str, guide: Guide, server: RestateServer) -> None:
     path = "/restate" if app in ("api", "starlette") else ""
     with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -5,13 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-import pytest
-
 import resaga
 from scripts.error_texts import CLASSES, messages, rewritten
 from tests.support.guide import DOCS, PAGES, Guide, blocks
-
-pytestmark = pytest.mark.xdist_group("guide")
 
 ERRORS = PAGES["errors"].read_text("utf-8")
 TYPESCRIPT = PAGES["from_typescript"].read_text("utf-8")
@@ -34,25 +30,25 @@ def test_messages_are_those_of_the_source() -> None:
             assert re.search(".+".join(pieces), ERRORS), text
 
 
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
+def test_errors_come_back_as_printed(guide: Guide) -> None:
+    for path, value in [
         ("ErrorsLeft/run", "stock"),
         ("ErrorsLate/run", 60),
         ("ErrorsLate/run", "five"),
         ("ErrorsMeasure/run", "inf"),
         ("ErrorsAsk/run", "wait"),
         ("ErrorsAsk/run", "exit"),
-    ],
-)
-def test_error_comes_back_as_printed(path: str, value: object, guide: Guide) -> None:
-    told = re.sub(r"inv_\w+", "inv_…", guide.told(path, value))
-    assert f"{told}\n" in blocks(PAGES["errors"], "text")
+    ]:
+        told = re.sub(r"inv_\w+", "inv_…", guide.told(path, value))
+        assert f"{told}\n" in blocks(PAGES["errors"], "text"), path
+    for name in ("misuse", "unsupported"):
+        assert f"{guide.look(f'errors.{name}')}\n" in blocks(PAGES["errors"], "text")
 
 
-@pytest.mark.parametrize("name", ["misuse", "unsupported"])
-def test_misuse_is_told_as_printed(name: str, guide: Guide) -> None:
-    assert f"{guide.look(f'errors.{name}')}\n" in blocks(PAGES["errors"], "text")
+def test_a_cancel_is_told_as_printed() -> None:
+    cancelled = resaga.SagaCancelled()
+    told = f"{cancelled.status_code} {cancelled.message}\n"
+    assert told in blocks(PAGES["errors"], "text")
 
 
 # What `@kowalski21/restate-saga` 0.3.0 exports, and the names of its options and methods.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +98,7 @@ class Guide:
 
 
 @contextmanager
-def serving_pages(folder: Path) -> Iterator[Guide]:
+def serving_pages(folder: Path) -> Generator[Guide]:
     """Write the pages as modules into a folder, and serve what they define."""
     for name, page in PAGES.items():
         (folder / f"{name}.py").write_text(code(page), "utf-8")
