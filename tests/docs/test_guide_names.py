@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from types import ModuleType
+
+import pytest
 
 import resaga
+import resaga.server
+import resaga.testing
+from resaga.ext import sql
 from scripts.error_texts import CLASSES, messages, rewritten
 from tests.support.guide import DOCS, PAGES, Guide, blocks
 
@@ -100,7 +106,25 @@ def test_what_stands_beside_it_is_there() -> None:
     assert calls | classes <= {*resaga.__all__, *NOT_EXPORTED}, ours
 
 
-def test_reference_has_every_public_name_once() -> None:
-    shown = Counter(re.findall(r"^::: resaga\.(\w+)$", REFERENCE, re.MULTILINE))
+@pytest.mark.parametrize(
+    ("package", "aside"),
+    [(resaga, {"__version__"}), (resaga.server, set()), (resaga.testing, set()), (sql, set())],
+    ids=lambda given: getattr(given, "__name__", ""),
+)
+def test_reference_has_every_public_name_once(package: ModuleType, aside: set[str]) -> None:
+    name = re.escape(package.__name__)
+    shown = Counter(re.findall(rf"^::: {name}\.(\w+)$", REFERENCE, re.MULTILINE))
     assert {name for name, times in shown.items() if times > 1} == set()
-    assert {*resaga.__all__} - {"__version__"} == set(shown)
+    assert {*package.__all__} - aside == set(shown)
+
+
+def test_errors_of_the_parts_around_have_a_row() -> None:
+    rows = set(re.findall(r"^\| `(\w+)` \|", ERRORS, re.MULTILINE))
+    for package in (resaga.server, resaga.testing, sql):
+        errors = {
+            name
+            for name in package.__all__
+            if isinstance(given := getattr(package, name), type) and issubclass(given, Exception)
+        }
+        assert errors - {"SagaTestError"} <= rows
+    assert f"`{sql.StepAbandoned('Pay')}`" in ERRORS
