@@ -9,7 +9,7 @@ from contextlib import (
     asynccontextmanager,
 )
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Generic, Protocol, TypeAlias, TypeGuard, runtime_checkable
 
 from typing_extensions import TypeVar
 
@@ -113,10 +113,11 @@ class StepScopes(Protocol[S]):
 
 def scopes_of(provider: object) -> StepScopes[Any] | None:
     """The provider, if it opens a scope for each action, too."""
-    if not isinstance(provider, StepScopes):
-        return None
-    scopes: StepScopes[Any] = provider
-    return scopes
+    return provider if _opens_scopes(provider) else None
+
+
+def _opens_scopes(provider: object) -> TypeGuard[StepScopes[Any]]:
+    return isinstance(provider, StepScopes)
 
 
 def injectable(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -52,7 +52,7 @@ def texts(value: Any) -> Iterator[bytes]:
         for each in cast("dict[str, Any]", value).values():
             yield from texts(each)
     elif isinstance(value, list):
-        items = cast("list[Any]", value)
+        items = [*cast("Sequence[Any]", value)]
         if items and all(isinstance(each, int) and 0 <= each < 256 for each in items):
             yield bytes(items)
         for each in items:
