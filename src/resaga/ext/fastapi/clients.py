@@ -1,7 +1,4 @@
-"""Sagas behind a FastAPI application: clients as dependencies, errors as problems, 202 and status.
-
-Install it with ``pip install 'resaga[fastapi]'``.
-"""
+"""Clients of sagas as dependencies of endpoints; 202, and the status of sagas."""
 
 from __future__ import annotations
 
@@ -9,12 +6,12 @@ import json
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
-from typing import Any, Literal, TypeAlias, TypeVar, cast, overload
+from typing import Any, TypeAlias, TypeVar, overload
+from urllib.parse import quote
 
 import restate
 from fastapi import APIRouter, FastAPI, Request, Response, params
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
 from restate import HttpError, TerminalError
 from restate.client_types import RestateClient
 
@@ -38,8 +35,16 @@ from resaga import (
     workflow_send_client,
 )
 from resaga.clients.transport import Forwarding, output_of
+from resaga.ext.fastapi.problems import (
+    SagaStatus,
+    answer_refused,
+    answer_terminal,
+    problem_for,
+    problem_of,
+    problem_response,
+)
 
-__all__ = ["Dependency", "Keyed", "Problem", "SagaClients", "SagaStatus"]
+__all__ = ["Dependency", "Keyed", "SagaClients"]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -53,7 +58,6 @@ Dependency: TypeAlias = Callable[[Request], T]
 Keyed: TypeAlias = Callable[[str], T]
 """Gives the client of a key."""
 
-_ROLLBACK = "resaga.rollback"
 _NOT_READY = 470
 """How Restate's ingress answers for an invocation that has not ended."""
 _NOT_FOR_FORWARDING = frozenset(
@@ -65,32 +69,6 @@ _NOT_FOR_FORWARDING = frozenset(
 )
 """They belong to one connection or body, have a way of their own, or are secrets, which would be
 kept in the journal."""
-
-
-class Problem(BaseModel):
-    """The body of an error, as RFC 9457 has it: ``application/problem+json``."""
-
-    type: str = "about:blank"
-    title: str
-    status: int
-    detail: str
-    rollback: Literal["incomplete"] | None = Field(default=None, alias="resaga.rollback")
-
-
-class SagaStatus(BaseModel):
-    """How far a saga is that was answered with 202.
-
-    Attributes:
-        id: Its invocation id.
-        status: ``running``, also while it is retried or rolls back; ``completed`` or ``failed``.
-        result: What it returned.
-        error: What it failed with.
-    """
-
-    id: str
-    status: Literal["running", "completed", "failed"]
-    result: Any = None
-    error: Problem | None = None
 
 
 class SagaClients:
@@ -185,8 +163,8 @@ class SagaClients:
 
         app.router.lifespan_context = lifespan
         app.include_router(self.router)
-        app.add_exception_handler(TerminalError, _answer_terminal)
-        app.add_exception_handler(HttpError, _answer_refused)
+        app.add_exception_handler(TerminalError, answer_terminal)
+        app.add_exception_handler(HttpError, answer_refused)
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[None]:
@@ -231,7 +209,8 @@ class SagaClients:
         if key is not None:
             key = _ascii("Idempotency-Key", key)
             if self._scope is not None:
-                key = f"{self._scope(request)}/{key}"
+                # Quoted, so that no scope and key look like another's.
+                key = f"{quote(self._scope(request), safe='')}/{key}"
         return Forwarding(client=self._opened(), headers=headers, idempotency_key=key)
 
     @overload
@@ -334,7 +313,7 @@ class SagaClients:
         try:
             raw = await output_of(self._opened(), saga_id)
         except TerminalError as error:
-            problem = _problem(error)
+            problem = problem_for(error)
             return JSONResponse({"id": saga_id, "status": "failed", "error": problem})
         except HttpError as error:
             if error.status_code == _NOT_READY:
@@ -342,8 +321,8 @@ class SagaClients:
                     {"id": saga_id, "status": "running"}, headers={"retry-after": "1"}
                 )
             if error.status_code in (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND):
-                return _problem_response(
-                    _problem_of(
+                return problem_response(
+                    problem_of(
                         HTTPStatus.NOT_FOUND,
                         "There is no such saga, or its result is kept no longer.",
                     )
@@ -403,39 +382,3 @@ def _result(raw: bytes) -> Any:
         return json.loads(raw)
     except ValueError:  # A handler with a serde of its own.
         return raw.decode(errors="replace")
-
-
-def _problem_of(status: int, detail: str) -> dict[str, Any]:
-    try:
-        title = HTTPStatus(status).phrase
-    except ValueError:
-        title = "Error"
-    problem = Problem(title=title, status=status, detail=detail)
-    return problem.model_dump(exclude_none=True, by_alias=True)
-
-
-def _problem(error: TerminalError) -> dict[str, Any]:
-    """Message and code, and whether the rollback is incomplete; nothing else (R24)."""
-    code = error.status_code
-    problem = _problem_of(code if 400 <= code <= 599 else 500, error.message)
-    if (error.metadata or {}).get(_ROLLBACK) == "incomplete":
-        problem[_ROLLBACK] = "incomplete"
-    return problem
-
-
-def _problem_response(problem: Mapping[str, Any]) -> JSONResponse:
-    return JSONResponse(
-        problem, status_code=problem["status"], media_type="application/problem+json"
-    )
-
-
-def _answer_terminal(_: Request, error: Exception) -> Response:
-    return _problem_response(_problem(cast("TerminalError", error)))
-
-
-def _answer_refused(_: Request, error: Exception) -> Response:
-    """What Restate's ingress itself answers is no fault of the caller."""
-    status = cast("HttpError", error).status_code
-    return _problem_response(
-        _problem_of(HTTPStatus.BAD_GATEWAY, f"Restate did not take the call ({status}).")
-    )
