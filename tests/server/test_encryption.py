@@ -53,7 +53,6 @@ def texts(value: Any) -> Iterator[bytes]:
             yield from texts(each)
     elif isinstance(value, list):
         items = [*cast("Sequence[Any]", value)]
-        items: list[Any] = value
         if items and all(isinstance(each, int) and 0 <= each < 256 for each in items):
             yield bytes(items)
         for each in items:
