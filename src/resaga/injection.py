@@ -34,8 +34,8 @@ class Code:
     __slots__ = ("_extras", "_where", "fn", "threaded")
 
     def __init__(self, fn: Callable[..., Any], *, given: int, where: str) -> None:
-        self.fn = fn
-        self.threaded = runs_in_thread(fn)
+        self.fn: Callable[..., Any] = fn
+        self.threaded: bool = runs_in_thread(fn)
         self._extras = Extras(fn, given, where=where)
         self._where = where
 

@@ -19,6 +19,7 @@ from dishka import (
     from_context,
     provide,  # pyright: ignore[reportUnknownVariableType]
 )
+from dishka.dependency_source import CompositeDependencySource
 from dishka.entities.key import DependencyKey
 from dishka.integrations.base import default_parse_dependency
 
@@ -45,7 +46,7 @@ class SagaProvider(Provider):
         container = make_async_container(SagaProvider(), Shop())
     """
 
-    request = from_context(SagaRequest, scope=Scope.REQUEST)
+    request: CompositeDependencySource = from_context(SagaRequest, scope=Scope.REQUEST)
 
     @provide(scope=Scope.REQUEST)
     def _typed(self, request: SagaRequest) -> SagaRequest[In]:  # pyright: ignore[reportInvalidTypeVarUse]
