@@ -191,6 +191,8 @@ async def keyed(via: Via, order: Order, rush: RushOrder) -> None:
     assert_type(await client.call(status), list[str])
     assert_type(await client.call(Approval.approve, True), None)
     assert_type(await client.call(Approval.status), list[str])
+    named = workflow_client(via, approval, key="order-7")
+    assert_type(named, KeyedWorkflowClient[Order, Receipt])
     assert_type(await workflow_client(via, keyed_alone, "order-7").run(), None)
     assert_type(await workflow_client(via, keyed_alone, "order-7").attach(), None)
     assert_type(await workflow_client(via, made, "order-7").call(progress), int)
@@ -239,6 +241,7 @@ async def object_contracts(via: Via, order: Order) -> None:
     assert_type(await client.get_balance(), int)
     assert_type(await client.get_history(None), list[Receipt])
     assert_type(await object_client(via, Account, "anna").close(), None)
+    assert_type(object_client(via, Wallet, key="anna"), Wallet)
 
 
 # -- services -----------------------------------------------------------------------------

@@ -78,6 +78,7 @@ def keys(via: Via) -> None:
     workflow_send_client(via, Approval)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     object_send_client(via, wallet)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     service_send_client(via, pricing, "order-7")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    workflow_client(via, checkout, key="order-7")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 def kinds(via: Via) -> None:
