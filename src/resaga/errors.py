@@ -197,6 +197,8 @@ def _taken_apart(message: str, names: Sequence[str]) -> tuple[str, list[Compensa
     untold = [CompensationFailure(name, "") for name in names]
     if not found or not left.endswith(")"):
         return message, untold
+    if not names:
+        return original, untold
     parts: list[CompensationFailure] = []
     rest = left[:-1]
     for name, following in zip(names, [*names[1:], None], strict=True):

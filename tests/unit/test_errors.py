@@ -144,6 +144,14 @@ def test_r10_names_that_are_no_list_are_none() -> None:
         assert crossed.failures == ()
 
 
+@pytest.mark.parametrize("names", [{}, {"resaga.failed": "[]"}, {"resaga.failed": "[1"}])
+def test_r10_without_names_its_message_is_enough(names: dict[str, str]) -> None:
+    sent = RollbackIncomplete(TerminalError("no"), FAILURES)
+    crossed = received(TerminalError(sent.message, 500, {"resaga.rollback": "incomplete", **names}))
+    assert isinstance(crossed, RollbackIncomplete)
+    assert (crossed.original.message, crossed.failures) == ("no", ())
+
+
 def test_r10_names_of_any_text_are_listed_so_that_they_can_be_read_back() -> None:
     names = ['a "quoted", name', "größe 💶", "a\nb"]
     error = RollbackIncomplete(TerminalError("no"), [CompensationFailure(n, "x") for n in names])

@@ -274,6 +274,9 @@ class SagaVirtualObject(restate.VirtualObject, Generic[S_co]):
         copy: SagaVirtualObject[S] = SagaVirtualObject(
             self.name, services_from=provider, **self._made_of
         )
+        copy._options = replace(
+            copy._options, intercept=self._options.intercept, observers=self._options.observers
+        )
         for add_to in self._added:
             add_to(copy)
         return copy
