@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,11 +33,11 @@ class Running:
     ingress: str
     engine: Engine
 
-    def post(self, handler: str, value: object) -> str:
+    def post(self, handler: str, value: object, *, headers: Mapping[str, str] | None = None) -> str:
         """Call a handler over HTTP, and give status and body of the answer."""
         # The answer takes as long as the saga does; no proxy stands between.
         with httpx.Client(base_url=self.ingress, timeout=None, trust_env=False) as client:
-            answer = client.post(f"/{handler}", json=value)
+            answer = client.post(f"/{handler}", json=value, headers=headers)
         return f"{answer.status_code} {answer.text}"
 
     def show(self, query: str) -> None:
