@@ -1,0 +1,1 @@
+"""A FastAPI application in front of sagas, with services per request."""
