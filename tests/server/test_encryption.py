@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from restate import TerminalError
@@ -48,25 +48,24 @@ class Vault(JournalValueCodec):
 
 def texts(value: Any) -> Iterator[bytes]:
     """All that a row of SQL holds, as bytes; JSON in it taken apart, and its lists of bytes."""
-    if isinstance(value, dict):
-        for each in cast("dict[str, Any]", value).values():
+    kind: str = (
+        value.__class__.__name__
+    )  # An `isinstance` would make the checkers know less of what is in it.
+    if kind == "dict":
+        yield from texts(list(value.values()))
+    elif kind == "list":
+        if value and all(isinstance(each, int) and 0 <= each < 256 for each in value):
+            yield bytes(value)
+        for each in value:
             yield from texts(each)
-    elif isinstance(value, list):
-        items = [*cast("Sequence[Any]", value)]
-        if items and all(isinstance(each, int) and 0 <= each < 256 for each in items):
-            yield bytes(items)
-        for each in items:
-            yield from texts(each)
-    elif isinstance(value, str):
+    elif kind == "str":
         yield value.encode()
         with suppress(ValueError):
             yield bytes.fromhex(value)
-        try:
+        with suppress(ValueError):
             inner = json.loads(value)
-        except ValueError:
-            return
-        if not isinstance(inner, str):
-            yield from texts(inner)
+            if not isinstance(inner, str):
+                yield from texts(inner)
 
 
 async def stored(rig: Rig, *services: str) -> list[bytes]:
@@ -212,6 +211,7 @@ async def test_a_result_whose_key_is_gone_is_no_failure_of_its_step(rig: Rig) ->
     @saga_workflow(rig.name("Catches"))
     async def workflow(saga: Saga, order: int) -> int:
         try:
+            await a(saga, order)
             await saga.gather(a(saga, order), a(saga, order))
         except Exception as error:
             caught.append(error)
@@ -234,7 +234,7 @@ async def test_a_result_whose_key_is_gone_is_no_failure_of_its_step(rig: Rig) ->
     await invocation.resume()
     await invocation.until_status("completed")
     assert (await invocation.row())["completion_result"] == "success"
-    assert rig.ledger.order() == ["do A", "do A"]
+    assert rig.ledger.order() == ["do A", "do A", "do A"]
     assert not caught
 
 
