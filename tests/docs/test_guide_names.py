@@ -11,7 +11,7 @@ import pytest
 import resaga
 import resaga.server
 import resaga.testing
-from resaga.ext import dishka, encryption, sql
+from resaga.ext import dishka, encryption, fastapi, logs, opentelemetry, sql
 from scripts.error_texts import CLASSES, messages, rewritten
 from tests.support.guide import DOCS, PAGES, Guide, blocks
 
@@ -107,7 +107,18 @@ def test_what_stands_beside_it_is_there() -> None:
 
 
 PACKAGES: dict[str, ModuleType] = {
-    each.__name__: each for each in (resaga, resaga.server, resaga.testing, dishka, encryption, sql)
+    each.__name__: each
+    for each in (
+        resaga,
+        resaga.server,
+        resaga.testing,
+        dishka,
+        encryption,
+        fastapi,
+        logs,
+        opentelemetry,
+        sql,
+    )
 }
 
 
