@@ -198,7 +198,9 @@ async def test_a_value_that_does_not_fit_its_type_is_told_with_its_key() -> None
 
 
 @pytest.mark.parametrize(
-    ("value", "hint"), [({"a": {1, 2}}, ()), ("text", (int,)), (object(), ())], ids=str
+    ("value", "hint"),
+    [({"a": {1, 2}}, ()), ("text", (int,)), (object(), ())],
+    ids=["a set", "another type", "an object"],
 )
 def test_a_value_that_cannot_be_written_changes_nothing(value: object, hint: Any) -> None:
     saga = saga_with()
