@@ -72,7 +72,8 @@ def test_the_sdk_has_the_method_that_is_overridden(name: str) -> None:
 def test_all_that_the_context_does_not_inherit_is_known() -> None:
     ours = {name for name in vars(SagaContext) if not name.startswith("_")}
     assert ours - set(OVERRIDDEN) == {
-        "connection_gone", "is_pending_run", "is_there", "poll", "send_output", "vm",
+        "connection_gone", "has_promises", "has_state", "is_pending_run", "is_there", "poll",
+        "send_output", "vm",
     }, LOOK  # fmt: skip
     theirs = vars(ServerInvocationContext)
     for name in ours - set(OVERRIDDEN):

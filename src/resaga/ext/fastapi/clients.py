@@ -135,7 +135,7 @@ class SagaClients:
         self._headers = dict(headers or {})
         self._scope = idempotency_scope
         self._client: RestateClient | None = None
-        self.router = APIRouter()
+        self.router: APIRouter = APIRouter()
         self.router.add_api_route(
             status_path,
             self._status,
