@@ -29,6 +29,7 @@ __all__ = [
     "KeyedContract",
     "ObjectContract",
     "WorkflowContract",
+    "as_class",
     "contract_type",
     "is_call",
     "is_contract",
@@ -83,7 +84,7 @@ class Call(Generic[In_contra, Out_co]):
     @property
     def takes_input(self) -> bool:
         """Whether it takes one."""
-        return self.input not in (None, type(None))
+        return as_class(self.input) is not type(None)
 
     def input_codec(self) -> Codec[Any]:
         """How its input is written."""
@@ -99,7 +100,7 @@ class Call(Generic[In_contra, Out_co]):
 
     def output_schema(self) -> dict[str, Any] | None:
         """The JSON schema of its output, as the implementation's discovery carries it (R22)."""
-        nothing = self.output in (None, type(None))
+        nothing = as_class(self.output) is type(None)
         return None if nothing else self.output_codec().schema()
 
     def __eq__(self, other: object) -> bool:
@@ -109,7 +110,7 @@ class Call(Generic[In_contra, Out_co]):
         return hash((self.contract, self.name))
 
     def _key(self) -> tuple[object, ...]:
-        return (self.contract, self.name, _normal(self.input), _normal(self.output))
+        return (self.contract, self.name, as_class(self.input), as_class(self.output))
 
     def __str__(self) -> str:
         return f"{self.contract}.{self.name}" if self.contract else self.name
@@ -350,5 +351,6 @@ def _check_name(name: object, what: str) -> None:
         raise MisuseError(f"{what} has the name {name!r}. Give the definition's.")
 
 
-def _normal(declared: object) -> object:
+def as_class(declared: object) -> object:
+    """A declared type, with ``None`` as the class that it stands for."""
     return type(None) if declared is None else declared

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Generic, Literal, Never, TypeAlias, overload
+from typing import Any, Generic, Literal, Never, TypeAlias, cast, overload
 
 import restate
 from restate import TerminalError
 from restate.context import Context
 from restate.handler import HandlerIO, TypeHint, handler_from_callable
 from restate.serde import Serde
-from restate.server_context import ServerInvocationContext
 from typing_extensions import TypeVar
 
 from resaga.action import Running, runs_in_thread
@@ -35,6 +34,7 @@ __all__ = [
     "Definition",
     "Gets",
     "Handler",
+    "KeepsJournal",
     "open_handler",
     "open_shared_handler",
 ]
@@ -298,7 +298,8 @@ async def _attempt(
     workflow: str,
 ) -> Any:
     journal = Journal(ctx, running, deadline=options.deadline)
-    _refuse_explicit_recovery(journal.ctx, workflow)
+    if journal.ctx.handler.explicit_recovery:
+        _refuse_explicit_recovery(workflow)
     value = _decode(raw, body, fresh=journal.fresh) if body.takes_input else None
     request = SagaRequest(
         input=value,
@@ -345,12 +346,21 @@ def _decode(raw: bytes, body: Body[Any, Any], *, fresh: bool) -> Any:
         ) from exc
 
 
-def _refuse_explicit_recovery(ctx: ServerInvocationContext, workflow: str) -> None:
-    if ctx.handler.explicit_recovery:
-        refuse_explicit_recovery(workflow)
+class KeepsJournal:
+    """What all definitions with sagas have in common: the journal is not given up (R21)."""
+
+    @property
+    def explicit_recovery(self) -> bool:
+        """Never: a saga needs its journal (R21)."""
+        return False
+
+    @explicit_recovery.setter
+    def explicit_recovery(self, value: bool) -> None:
+        if value:
+            _refuse_explicit_recovery(cast("Definition", self).name)
 
 
-def refuse_explicit_recovery(workflow: str) -> Never:
+def _refuse_explicit_recovery(workflow: str) -> Never:
     """Refuse the SDK's preview that gives up the journal on a retry (R21)."""
     raise MisuseError(
         f"{workflow} has explicit_recovery: a retried attempt would start with an empty journal, "

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from resaga.contracts import Call, contract_type
+from resaga.contracts import Call, as_class, contract_type
 from resaga.definitions.handlers import Body
 from resaga.errors import MisuseError
-from resaga.serde import Codec
 from resaga.shapes import type_name
 
 __all__ = ["check_contract", "check_handler_name", "wire_name"]
@@ -55,14 +54,9 @@ def check_contract(name: object, definition: str, body: Body[Any, Any]) -> None:
         ("takes", name.input, body.input),
         ("returns", name.output, body.output),
     ):
-        if not _same(declared, codec):
+        if as_class(declared) != as_class(codec.declared):
             raise MisuseError(
                 f"{body.where} {what} {type_name(contract_type(codec))}, and its contract says "
                 f"{type_name(declared)}. Annotate the function as the contract says, or change "
                 "the contract."
             )
-
-
-def _same(declared: object, codec: Codec[Any]) -> bool:
-    mine = type(None) if codec.declared is None else codec.declared
-    return mine == (type(None) if declared is None else declared)

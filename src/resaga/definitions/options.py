@@ -201,8 +201,8 @@ def for_definition(
     _check_known(where, given, known)
     options = SagaOptions(services=services, services_from=services_from)
     rest = _for_sdk(where, given)
-    # For all its handlers: a saga that is killed is not rolled back (R21).
-    rest["invocation_retry_policy"] = saga_retry_policy(given.get("retry_policy"), where=where)
+    # For all its handlers, also if none is given: a saga that is killed is not rolled back (R21).
+    rest.setdefault("invocation_retry_policy", saga_retry_policy(None, where=where))
     return _own(where, options, given), rest
 
 

@@ -14,9 +14,9 @@ from resaga.contracts import Call
 from resaga.definitions.handlers import (
     Body,
     Handler,
+    KeepsJournal,
     open_handler,
     open_shared_handler,
-    refuse_explicit_recovery,
 )
 from resaga.definitions.implementation import check_contract, check_handler_name, wire_name
 from resaga.definitions.options import (
@@ -73,7 +73,7 @@ class ContractSignalDecorator(Protocol[In, Out]):
     ) -> Handler[None, Out]: ...
 
 
-class SagaRestateWorkflow(restate.Workflow, Generic[In_contra, Out_co, S_contra]):
+class SagaRestateWorkflow(KeepsJournal, restate.Workflow, Generic[In_contra, Out_co, S_contra]):
     """A Restate workflow whose main handler ``run`` is a saga. Made by `saga_restate_workflow`.
 
     It is a `restate.Workflow`: keyed, ``run`` runs once per key, and its other handlers, signals
@@ -94,7 +94,7 @@ class SagaRestateWorkflow(restate.Workflow, Generic[In_contra, Out_co, S_contra]
         rest = dict(definition)
         retention = rest.pop("workflow_retention", None)
         cast("Any", super()).__init__(name, **rest)
-        self._made_of = (fn, options, definition)
+        self._definition = definition
         self._options = options
         self._signals: list[Callable[[SagaRestateWorkflow[Any, Any, Any]], object]] = []
         self._body: Body[In_contra, Out_co] = Body(
@@ -109,16 +109,6 @@ class SagaRestateWorkflow(restate.Workflow, Generic[In_contra, Out_co, S_contra]
             workflow=name,
             workflow_retention=retention,
         )
-
-    @property
-    def explicit_recovery(self) -> bool:
-        """Never: a saga needs its journal (R21)."""
-        return False
-
-    @explicit_recovery.setter
-    def explicit_recovery(self, value: bool) -> None:
-        if value:
-            refuse_explicit_recovery(self.name)
 
     def main(self, *_args: Any, **_kwargs: Any) -> Never:
         """Refuse a second main handler: ``run`` is it.
@@ -207,9 +197,9 @@ class SagaRestateWorkflow(restate.Workflow, Generic[In_contra, Out_co, S_contra]
         return self._bound(intercept=intercept, observers=told)
 
     def _bound(self, **changes: Any) -> SagaRestateWorkflow[In_contra, Out_co, S_contra]:
-        fn, options, definition = self._made_of
+        options = replace(self._options, **changes)
         copy: SagaRestateWorkflow[In_contra, Out_co, S_contra]
-        copy = SagaRestateWorkflow(self.name, fn, replace(options, **changes), definition)
+        copy = SagaRestateWorkflow(self.name, self._body.fn, options, self._definition)
         for add_to in self._signals:
             add_to(copy)
         return copy

@@ -14,9 +14,9 @@ from resaga.contracts import Call
 from resaga.definitions.handlers import (
     Body,
     Handler,
+    KeepsJournal,
     open_handler,
     open_shared_handler,
-    refuse_explicit_recovery,
 )
 from resaga.definitions.implementation import check_contract, check_handler_name, wire_name
 from resaga.definitions.options import (
@@ -99,7 +99,7 @@ class ContractSharedDecorator(Protocol[In, Out]):
     ) -> Handler[None, Out]: ...
 
 
-class SagaVirtualObject(restate.VirtualObject, Generic[S_co]):
+class SagaVirtualObject(KeepsJournal, restate.VirtualObject, Generic[S_co]):
     """A virtual object whose exclusive handlers are sagas, one at a time per key.
 
     It is a `restate.VirtualObject`: give it to ``restate.app([...])``, and whatever works with
@@ -152,16 +152,6 @@ class SagaVirtualObject(restate.VirtualObject, Generic[S_co]):
         cast("Any", super()).__init__(name, **definition)
         self._made_of = options
         self._added: list[Callable[[SagaVirtualObject[Any]], object]] = []
-
-    @property
-    def explicit_recovery(self) -> bool:
-        """Never: a saga needs its journal (R21)."""
-        return False
-
-    @explicit_recovery.setter
-    def explicit_recovery(self, value: bool) -> None:
-        if value:
-            refuse_explicit_recovery(self.name)
 
     @overload  # type: ignore[override]  # It gives a `Handler`, where the SDK gives the function.
     def handler(
@@ -271,25 +261,18 @@ class SagaVirtualObject(restate.VirtualObject, Generic[S_co]):
         Returns:
             An object of the same name, to be served instead of this one.
         """
-        copy: SagaVirtualObject[S] = SagaVirtualObject(
-            self.name, services_from=provider, **self._made_of
-        )
-        copy._options = replace(
-            copy._options, intercept=self._options.intercept, observers=self._options.observers
-        )
-        for add_to in self._added:
-            add_to(copy)
-        return copy
+        return self._bound(services=None, services_from=provider)
 
     def intercepted(
         self, intercept: Intercept, *, observers: Sequence[SagaObserver] = ()
     ) -> SagaVirtualObject[S_co]:
         """Give a copy whose attempts run through an interceptor; see `SagaWorkflow.intercepted`."""
-        options = self._options
-        copy: SagaVirtualObject[S_co] = SagaVirtualObject(self.name, **self._made_of)
-        copy._options = replace(
-            options, intercept=intercept, observers=(*options.observers, *observers)
-        )
+        told = (*self._options.observers, *observers)
+        return self._bound(intercept=intercept, observers=told)
+
+    def _bound(self, **changes: Any) -> SagaVirtualObject[Any]:
+        copy: SagaVirtualObject[Any] = SagaVirtualObject(self.name, **self._made_of)
+        copy._options = replace(self._options, **changes)
         for add_to in self._added:
             add_to(copy)
         return copy

@@ -10,7 +10,7 @@ import restate
 from typing_extensions import TypeVar
 
 from resaga.contracts import Contract, contract_type
-from resaga.definitions.handlers import Body, Handler, open_handler, refuse_explicit_recovery
+from resaga.definitions.handlers import Body, Handler, KeepsJournal, open_handler
 from resaga.definitions.options import (
     SagaOptions,
     WorkflowOptions,
@@ -34,7 +34,7 @@ Out = TypeVar("Out")
 S = TypeVar("S")
 
 
-class SagaWorkflow(restate.Service, Generic[In_contra, Out_co, S_contra]):
+class SagaWorkflow(KeepsJournal, restate.Service, Generic[In_contra, Out_co, S_contra]):
     """A workflow as a Restate service with one handler, ``run``. Made by `saga_workflow`.
 
     It is a `restate.Service`: give it to ``restate.app([...])``, and whatever works with those
@@ -53,22 +53,12 @@ class SagaWorkflow(restate.Service, Generic[In_contra, Out_co, S_contra]):
     ) -> None:
         check_service_name(name, "workflow")
         super().__init__(name, **definition)
-        self._made_of = (fn, options, definition)
+        self._definition = definition
         self._options = options
         self._body: Body[In_contra, Out_co] = Body(fn, where=name, gets=["the saga"])
         self.run: Handler[In_contra, Out_co] = open_handler(
             self.handler, self, self._body, options, name="run", workflow=name
         )
-
-    @property
-    def explicit_recovery(self) -> bool:
-        """Never: a saga needs its journal (R21)."""
-        return False
-
-    @explicit_recovery.setter
-    def explicit_recovery(self, value: bool) -> None:
-        if value:
-            refuse_explicit_recovery(self.name)
 
     def with_services(
         self, provider: Provider[In_contra, S_contra]
@@ -102,8 +92,8 @@ class SagaWorkflow(restate.Service, Generic[In_contra, Out_co, S_contra]):
         return self._bound(intercept=intercept, observers=told)
 
     def _bound(self, **changes: Any) -> SagaWorkflow[In_contra, Out_co, S_contra]:
-        fn, options, definition = self._made_of
-        return SagaWorkflow(self.name, fn, replace(options, **changes), definition)
+        options = replace(self._options, **changes)
+        return SagaWorkflow(self.name, self._body.fn, options, self._definition)
 
     @property
     def contract(self) -> Contract[In_contra, Out_co]:

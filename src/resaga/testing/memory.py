@@ -6,7 +6,7 @@ runs in production. Time jumps: a sleep is over as soon as nothing else can go o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -30,6 +30,7 @@ from restate.vm import (
     VMWrapper,
 )
 
+from resaga.seam import handles
 from resaga.testing.errors import SagaTestError
 
 __all__ = ["AttemptFailed", "Called", "MemoryJournal", "MemoryVM"]
@@ -154,7 +155,7 @@ class MemoryVM(VMWrapper):
         return DO_PROGRESS_ANY_COMPLETED
 
     def _go_on(self, wanted: UnresolvedFuture) -> DoProgressResult | Exception | Suspended:
-        leaves = list(_leaves(wanted))
+        leaves = list(handles(wanted))
         for handle in leaves:
             entry = self._journal.entries[handle]
             if entry.kind == "run" and not entry.done and handle not in self._begun:
@@ -418,11 +419,3 @@ class _Call:
 
 def _ms(duration: timedelta | None) -> float | None:
     return None if duration is None else duration.total_seconds() * 1000
-
-
-def _leaves(wanted: UnresolvedFuture) -> Iterable[int]:
-    if isinstance(wanted, SingleUnresolvedFuture):
-        yield wanted.handle
-    else:
-        for child in wanted.children:
-            yield from _leaves(child)
