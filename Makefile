@@ -23,6 +23,9 @@ PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
+# Bytecode is kept, whatever the environment says: the tests start hundreds of Python processes.
+unexport PYTHONDONTWRITEBYTECODE
+
 # What is checked; folders that are not there are left out.
 SOURCES := $(wildcard src tests scripts examples chaos benchmarks)
 # Passed on to the program that the target runs: make unit ARGS="-k stack", make demo ARGS=--keep
@@ -53,9 +56,9 @@ lint: $(STAMP) ## Style, format and the directions of imports, in check mode
 	$(BIN)/lint-imports --no-logo
 
 .PHONY: types
-types: $(STAMP) ## mypy --strict and pyright strict
-	$(BIN)/mypy $(SOURCES)
-	$(BIN)/pyright $(SOURCES)
+types: $(STAMP) ## mypy --strict and pyright strict, side by side
+	$(BIN)/mypy $(SOURCES) & mypy=$$!; told=0; $(BIN)/pyright $(SOURCES) || told=$$?; \
+	wait $$mypy && exit $$told
 
 .PHONY: format
 format: $(STAMP) ## Mend what ruff can mend, and format

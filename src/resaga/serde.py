@@ -8,7 +8,7 @@ another machine, or in another service.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final, Generic, TypeVar, cast
 
 import msgspec
@@ -27,21 +27,27 @@ from resaga.shapes import (
 )
 from resaga.validation import a_kind, describe
 
-try:
-    from resaga.models import PydanticModels
-except ImportError as _missing:
-    if (_missing.name or "").partition(".")[0] != "pydantic":
-        raise
-    _models: Models = NoModels()
-else:
-    _models = PydanticModels()
-
 __all__ = ["Codec", "Hooks", "codec_for", "unreadable", "unwritable"]
 
 T = TypeVar("T")
 
 _CACHED: Final = 1024
 """How many types' codecs are kept, so that classes made at run time are let go of in the end."""
+
+
+@cache
+def _models() -> Models:
+    """What is known of models; pydantic's part takes a while to import, so not before it is asked.
+
+    It is asked for the first type of a step or handler.
+    """
+    try:
+        from resaga.models import PydanticModels  # noqa: PLC0415
+    except ImportError as missing:
+        if (missing.name or "").partition(".")[0] != "pydantic":
+            raise
+        return NoModels()
+    return PydanticModels()
 
 
 class Codec(Generic[T]):
@@ -145,7 +151,7 @@ class Codec(Generic[T]):
         except Exception:  # noqa: S110
             pass  # Their `__eq__` cannot tell; the fields can.
         try:
-            return first_difference(sent, back, _models.fields, path)
+            return first_difference(sent, back, _models().fields, path)
         except RecursionError:
             return f"{path}: nested too deeply"
         except Exception as exc:
@@ -166,7 +172,7 @@ class Codec(Generic[T]):
     def _not_finite(self, value: T) -> str | None:
         """Whether it is for a number without a form in JSON that the value cannot be read."""
         try:
-            return first_not_finite(value, _models.fields)
+            return first_not_finite(value, _models().fields)
         except Exception:
             return None
 
@@ -289,19 +295,20 @@ def _hashable(declared: object) -> bool:
 
 
 def _codec(declared: object) -> Codec[Any]:
-    if not _models.is_whole(declared):
+    models = _models()
+    if not models.is_whole(declared):
         try:
-            shape = shape_of(declared, _models)
+            shape = shape_of(declared, models)
         except Refusal:
             # Unions of models, say, which pydantic tells apart and msgspec does not.
-            if not _models.can_carry(declared):
+            if not models.can_carry(declared):
                 raise
         else:
-            leaves = {cls: _models.engine(cls) for cls in shape.leaves}
+            leaves = {cls: models.engine(cls) for cls in shape.leaves}
             return Codec(declared, _NativeEngine(declared, leaves), shape, leaves=leaves)
     shape = Shape()
-    _models.inspect(declared, shape)
-    return Codec(declared, _models.engine(declared), shape, leaves={}, whole=True)
+    models.inspect(declared, shape)
+    return Codec(declared, models.engine(declared), shape, leaves={}, whole=True)
 
 
 _cached = lru_cache(maxsize=_CACHED)(_codec)

@@ -1,6 +1,8 @@
 """What users' type checkers tell them: right code passes, and each planted mistake is reported.
 
-The files named ``accepted_*`` and ``rejected_*`` are checked here as they are by ``make types``.
+The files named ``accepted_*`` and ``rejected_*`` are checked by ``make types``, with all others:
+``make test`` begins with that, and it fails where a file does not pass or a comment is not needed.
+What makes it so is tested here.
 """
 
 from __future__ import annotations
@@ -13,8 +15,6 @@ import sys
 import tomllib
 from pathlib import Path
 from typing import NamedTuple, NotRequired, TypedDict
-
-import pytest
 
 import resaga
 
@@ -81,14 +81,24 @@ def planted() -> list[Planted]:
     return lines
 
 
-@pytest.mark.parametrize("checker", ["mypy", "pyright"])
-def test_the_files_pass_and_every_comment_is_needed(checker: str) -> None:
-    result = check(checker, str(HERE))
-    assert result.returncode == 0, result.stdout + result.stderr
+def test_make_test_checks_these_files_first() -> None:
+    planned = subprocess.run(
+        ["make", "--dry-run", "--always-make", "test"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    checked = next(line for line in planned if "/mypy " in line and "/pyright " in line)
+    assert {"src", "tests"} <= set(checked.split())
+    tests = next(line for line in planned if "/pytest --cov" in line)
+    assert planned.index(checked) < planned.index(tests)
 
 
 def test_a_comment_that_is_not_needed_is_an_error() -> None:
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    assert "exclude" not in tool["mypy"]
+    assert "exclude" not in tool["pyright"]
     assert tool["mypy"]["strict"] is True
     assert tool["mypy"].get("warn_unused_ignores", True) is True
     assert tool["pyright"]["reportUnnecessaryTypeIgnoreComment"] == "error"
