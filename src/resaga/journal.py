@@ -142,8 +142,7 @@ class Journal:
                 raised a terminal error.
         """
         options = _NO_LIMIT if retry is None else _options(retry)
-        future = self.ctx.run_typed(name, cast("Callable[[], Any]", action), options)
-        return await cast("Awaitable[bytes]", future)
+        return await self.ctx.result_of_run(name, action, options)
 
     async def drain(self) -> None:
         """Wait until nothing that this line of execution began is still under way (R6).

@@ -17,11 +17,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import timedelta
 from random import Random
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
 
 from restate import TerminalError
-from restate.context import Context, SendHandle
+from restate.context import Context, RunOptions, SendHandle
 from restate.serde import Serde
 from restate.server_context import (
     ServerCallDurableFuture,
@@ -49,6 +49,8 @@ __all__ = [
     "is_fresh",
     "take_seam",
 ]
+
+T = TypeVar("T")
 
 
 class Hooks(Protocol):
@@ -121,6 +123,13 @@ class SagaContext(ServerInvocationContext):
         # Two that send at the same time would have to keep the order of what they took.
         async with self.sending:
             await cast("Any", super()).take_and_send_output()
+
+    async def result_of_run(
+        self, name: str, action: Callable[[], Awaitable[T]], options: RunOptions[T]
+    ) -> T:
+        """Make a run, and wait for its result here: the SDK's future would in a task of its own."""
+        future: Any = self.run_typed(name, action, options)
+        return cast(T, await future.future.async_def())
 
     def is_there(self, wanted: UnresolvedFuture) -> bool:
         """Whether ``wanted`` has come, and has not been taken yet."""

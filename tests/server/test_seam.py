@@ -73,7 +73,7 @@ def test_all_that_the_context_does_not_inherit_is_known() -> None:
     ours = {name for name in vars(SagaContext) if not name.startswith("_")}
     assert ours - set(OVERRIDDEN) == {
         "connection_gone", "has_promises", "has_state", "is_pending_run", "is_there", "poll",
-        "send_output", "vm",
+        "result_of_run", "send_output", "vm",
     }, LOOK  # fmt: skip
     theirs = vars(ServerInvocationContext)
     for name in ours - set(OVERRIDDEN):
@@ -123,6 +123,7 @@ def test_futures_go_by_a_handle() -> None:
     assert "self.task = asyncio.create_task(self.async_def())" in inspect.getsource(
         server_context.LazyFuture
     ), LOOK
+    assert "self.future = LazyFuture(async_def)" in inspect.getsource(future.__init__), LOOK
 
 
 VM: dict[str, list[str]] = {

@@ -343,8 +343,20 @@ except UnsupportedTypeError:
     assert done.stdout == "done\n", done.stderr
 
 
+def test_pydantic_is_not_loaded_by_resaga_before_a_type_is_looked_at() -> None:
+    program = (
+        "import sys, resaga; assert 'resaga.models' not in sys.modules\n"
+        "from resaga.serde import codec_for; codec_for(int, where='a number')\n"
+        "assert 'resaga.models' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_a_fault_in_what_is_there_is_not_taken_for_a_missing_pydantic() -> None:
-    program = "import sys; sys.modules['resaga.models'] = None; import resaga.serde"
+    program = (
+        "import sys; sys.modules['resaga.models'] = None; import resaga.serde\n"
+        "resaga.serde.codec_for(int, where='a number')"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
