@@ -53,11 +53,13 @@ class Attempt:
         """``what`` and the saga it is in, for messages (R21)."""
         return f"{what} of saga {self.workflow} ({self.journal.saga_id})"
 
-    async def around(self, point: Callable[[], Point], proceed: Callable[[], Awaitable[T]]) -> T:
+    def around(
+        self, point: Callable[[], Point], proceed: Callable[[], Awaitable[T]]
+    ) -> Awaitable[T]:
         """Run what is at a point of the saga, through the interceptor if there is one."""
         if self.interceptor is None:
-            return await proceed()
-        return await self.interceptor.around(point(), proceed)
+            return proceed()
+        return self.interceptor.around(point(), proceed)
 
     def tell_saga(self, method: str, error: BaseException | None = None) -> None:
         """Tell the observers what happened to the saga."""

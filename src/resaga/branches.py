@@ -23,9 +23,9 @@ from resaga import journal as journal_module
 from resaga import seam as seam_module
 from resaga.classify import ErrorMapper, internal_of, terminal_of
 from resaga.errors import BranchAbandoned, Interruption, MisuseError
+from resaga.handles import all_of, any_of
 from resaga.journal import Journal
 from resaga.scope import current_waiter
-from resaga.seam import all_of, any_of
 
 __all__ = ["Branch", "Scheduler", "close"]
 

@@ -37,6 +37,7 @@ from resaga.errors import (
     is_rollback_incomplete,
 )
 from resaga.flight import InFlight
+from resaga.handles import all_of, any_of, handles
 from resaga.policy import Retry
 from resaga.scope import (
     Shield,
@@ -45,7 +46,7 @@ from resaga.scope import (
     current_shield,
     current_waiter,
 )
-from resaga.seam import SagaContext, ShieldedCall, all_of, any_of, handles, take_seam
+from resaga.seam import SagaContext, ShieldedCall, take_seam
 from resaga.wire import raise_carriable
 
 __all__ = ["Journal"]
@@ -218,22 +219,27 @@ class Journal:
             raise interruption
 
     async def progress(self, wanted: UnresolvedFuture, *, forward: bool) -> bool:
-        """Let the SDK wait; whether ``wanted`` is there, or an interruption came instead.
+        """Look for progress; whether ``wanted`` is there, or an interruption came instead.
 
         Args:
             wanted: What to wait for.
             forward: Whether the deadline counts, which bounds the forward part only (R20).
         """
+        if self._over is not None:
+            raise self._over
+        bounded = self._bounded(wanted) if forward else wanted
         try:
-            if not forward or self._deadline is None or self.interrupt is not None:
-                await self._poll(wanted)
-                return True
-            deadline = self._deadline_of(self._deadline)
-            await self._poll(any_of([wanted, SingleUnresolvedFuture(deadline)]))
-        except TerminalError:
-            self._note_cancel()
+            arrived = await self.ctx.poll(bounded)
+        except (SdkInternalBaseException, DisconnectedException) as exc:
+            self._over = exc
+            if isinstance(exc, SuspendedException):
+                await self._hold_back(bounded)
+            raise
+        if not arrived:
+            self._cancelled = True
+            self.interrupt = self.interrupt or SagaCancelled()
             return False
-        if self.ctx.is_there(wanted):
+        if bounded is wanted or self.ctx.is_there(wanted):
             return True
         self.interrupt = DeadlineExceeded(
             f"the deadline of {self._deadline} passed before the saga was done"
@@ -252,28 +258,17 @@ class Journal:
         waiter = current_waiter.get()
         return None if waiter is None else waiter.abandoned()
 
-    async def _progress(self, wanted: UnresolvedFuture, *, shielded: bool) -> bool:
+    def _progress(self, wanted: UnresolvedFuture, *, shielded: bool) -> Coroutine[Any, Any, bool]:
         waiter = current_waiter.get()
         if waiter is None:
-            return await self.progress(wanted, forward=not shielded)
-        return await waiter.progress(wanted, shielded=shielded)
+            return self.progress(wanted, forward=not shielded)
+        return waiter.progress(wanted, shielded=shielded)
 
-    async def _poll(self, wanted: UnresolvedFuture) -> None:
-        if self._over is not None:
-            raise self._over
-        try:
-            await self.ctx.poll(wanted)
-        except SuspendedException as exc:
-            self._over = exc
-            await self._hold_back(wanted)
-            raise
-        except (SdkInternalBaseException, DisconnectedException) as exc:
-            self._over = exc
-            raise
-
-    def _note_cancel(self) -> None:
-        self._cancelled = True
-        self.interrupt = self.interrupt or SagaCancelled()
+    def _bounded(self, wanted: UnresolvedFuture) -> UnresolvedFuture:
+        """``wanted`` or the deadline, as long as that counts (R20)."""
+        if self._deadline is None or self.interrupt is not None:
+            return wanted
+        return any_of([wanted, SingleUnresolvedFuture(self._deadline_of(self._deadline))])
 
     async def _hold_back(self, wanted: UnresolvedFuture) -> None:
         """After a cancel, do not suspend at once: the server would resume at once, and so on.
@@ -366,14 +361,18 @@ class Journal:
             ended()
             await self._in_flight.end(handle)
 
-    async def before_poll(self) -> None:
-        """The SDK is about to look for progress: not while an action waits to fail (R17).
+    @property
+    def failing(self) -> bool:
+        """Whether an action waits to fail: nobody looks for progress meanwhile (R17)."""
+        return self._in_flight.failing
+
+    async def settle(self) -> None:
+        """Wait until none does.
 
         Raises:
             DisconnectedException: The server has given this attempt up meanwhile.
         """
-        if self._in_flight.failing:
-            await self._or_gone(self._in_flight.settled())
+        await self._or_gone(self._in_flight.settled())
 
     def note_run(self, handle: int) -> None:
         """A run was created."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextvars
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 from restate.vm import UnresolvedFuture
 
@@ -43,7 +44,7 @@ class Waiter(Protocol):
         """What ends it early, if a branch beside it has failed."""
         ...
 
-    async def progress(self, wanted: UnresolvedFuture, *, shielded: bool) -> bool:
+    def progress(self, wanted: UnresolvedFuture, *, shielded: bool) -> Coroutine[Any, Any, bool]:
         """Wait; whether ``wanted`` is there, or an interruption came instead."""
         ...
 

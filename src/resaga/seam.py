@@ -3,8 +3,9 @@
 The SDK offers no hook for what a saga needs. All waiting of a Restate context, the user's own
 ``ctx.sleep``, calls and ``restate.select`` included, goes through its
 ``create_poll_or_cancel_coroutine``; `take_seam` turns the attempt's context into a `SagaContext`,
-a subclass that overrides that method and a few beside it. No other module reaches into the SDK,
-and ``tests/server/test_seam.py`` fails loudly when a new version changes what is used here.
+a subclass that overrides that method and a few beside it, and looks for progress in a loop of its
+own (`SagaContext.poll`). No other module reaches into the SDK, and ``tests/server/test_seam.py``
+fails loudly when a new version changes what is used here.
 
 Measured with restate-sdk 1.3.0: changing ``__class__`` keeps the very object that the handler,
 the SDK's combinators and ``restate.extensions.current_context()`` hold, and works for services,
@@ -14,7 +15,8 @@ objects and workflows; a wrapper would be refused by the combinators.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from random import Random
 from typing import Any, Protocol, TypeVar, cast
@@ -22,16 +24,21 @@ from uuid import UUID
 
 from restate import TerminalError
 from restate.context import Context, RunOptions, SendHandle
+from restate.exceptions import SdkInternalException, SuspendedException
 from restate.serde import Serde
 from restate.server_context import (
+    DisconnectedException,
     ServerCallDurableFuture,
-    ServerDurableFuture,
     ServerInvocationContext,
 )
 from restate.vm import (
     AllCompletedUnresolvedFuture,
-    FirstCompletedUnresolvedFuture,
+    DoProgressAnyCompleted,
+    DoProgressCancelSignalReceived,
+    DoProgressExecuteRun,
+    DoProgressWaitExternalProgress,
     SingleUnresolvedFuture,
+    Suspended,
     UnresolvedFuture,
     VMWrapper,
 )
@@ -43,31 +50,41 @@ __all__ = [
     "Hooks",
     "SagaContext",
     "ShieldedCall",
-    "all_of",
-    "any_of",
-    "handles",
     "is_fresh",
     "take_seam",
 ]
 
 T = TypeVar("T")
 
+_Sdk: Any = ServerInvocationContext
+"""For the methods of the SDK's that have no complete types."""
+
+_RUN_COMPLETED: Any = {"type": "restate.run_completed", "data": None}
+"""By this the SDK's channel tells who waits on it that an action has ended."""
+
+_logger = logging.getLogger(__name__)
+
 
 class Hooks(Protocol):
     """What a `SagaContext` tells, and asks."""
 
-    async def wait(self, wanted: UnresolvedFuture) -> None:
+    def wait(self, wanted: UnresolvedFuture) -> Coroutine[Any, Any, None]:
         """Wait until ``wanted`` is there, in the SDK's stead."""
         ...
 
-    async def execute(
+    def execute(
         self, handle: int, action: Callable[[], Any], propose: Callable[[Any], Awaitable[None]]
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
         """Run an action; ``propose`` runs what it is given and journals the result."""
         ...
 
-    async def before_poll(self) -> None:
-        """The SDK is about to look for progress; raising ends its waiting."""
+    @property
+    def failing(self) -> bool:
+        """Whether an action waits to fail the attempt."""
+        ...
+
+    async def settle(self) -> None:
+        """Wait until none does; raising ends the waiting."""
         ...
 
     def note_run(self, handle: int) -> None:
@@ -98,6 +115,7 @@ class SagaContext(ServerInvocationContext):
 
     hooks: Hooks
     sending: asyncio.Lock
+    senders: int
 
     @property
     def vm(self) -> VMWrapper:
@@ -114,27 +132,88 @@ class SagaContext(ServerInvocationContext):
 
     # -- for the journal -------------------------------------------------------------------
 
-    async def poll(self, wanted: UnresolvedFuture) -> None:
-        """Wait as the SDK does: a cancel is raised as a `TerminalError`, once."""
-        await super().create_poll_or_cancel_coroutine(wanted)
+    async def poll(self, wanted: UnresolvedFuture) -> bool:
+        """Look for progress until ``wanted`` is there; false if a cancel came instead, once.
+
+        The SDK's loop, on the same state machine and channel; only that nothing looks for
+        progress while an action waits to fail the attempt (R17).
+
+        Raises:
+            SuspendedException: The attempt is to end here; another one goes on.
+            SdkInternalException: The state machine refuses to go on, which it logs.
+            DisconnectedException: The server has given this attempt up.
+        """
+        vm, hooks = self._vm, self.hooks
+        while True:
+            if hooks.failing:
+                await hooks.settle()
+            await self.send_output()
+            progress = vm.do_progress(wanted)
+            if isinstance(progress, DoProgressWaitExternalProgress):
+                await self._hear()
+            elif isinstance(progress, DoProgressAnyCompleted):
+                return True
+            elif isinstance(progress, DoProgressExecuteRun):
+                begin = self.run_coros_to_execute.pop(progress.handle)
+                self.tasks.add(cast("asyncio.Future[Any]", asyncio.create_task(self._act(begin))))
+            elif isinstance(progress, DoProgressCancelSignalReceived):
+                return False
+            elif isinstance(progress, Suspended):
+                raise SuspendedException
+            else:
+                _logger.error(
+                    "saga %s cannot go on", self.invocation.invocation_id, exc_info=progress
+                )
+                raise SdkInternalException from progress
+
+    async def _hear(self) -> None:
+        """Wait for a message, from the server or from an action that has ended."""
+        message: Any = await self.receive()
+        kind = message.get("type")
+        if kind == "restate.run_completed":
+            return
+        if kind == "http.disconnect":
+            raise DisconnectedException
+        if body := message.get("body"):
+            self._vm.notify_input(body)
+        if not message.get("more_body", False):
+            self._vm.notify_input_closed()
+
+    async def _act(self, begin: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await begin()
+        finally:
+            await self.receive.enqueue_restate_event(_RUN_COMPLETED)
 
     async def send_output(self) -> None:
         """Send what is to be sent, whoever looks for progress."""
-        # Two that send at the same time would have to keep the order of what they took.
-        async with self.sending:
-            await cast("Any", super()).take_and_send_output()
+        # What is taken first is sent first: one that comes while another sends takes after it.
+        output = None if self.senders else self._vm.take_output()
+        if output == b"":
+            return
+        self.senders += 1
+        try:
+            async with self.sending:
+                output = output or self._vm.take_output()
+                if output:
+                    await self.send(
+                        {"type": "http.response.body", "body": bytes(output), "more_body": True}
+                    )
+        finally:
+            self.senders -= 1
 
     async def result_of_run(
         self, name: str, action: Callable[[], Awaitable[T]], options: RunOptions[T]
     ) -> T:
         """Make a run, and wait for its result here: the SDK's future would in a task of its own."""
         future: Any = self.run_typed(name, action, options)
-        return cast(T, await future.future.async_def())
+        result: T = await future.future.async_def()
+        return result
 
     def is_there(self, wanted: UnresolvedFuture) -> bool:
         """Whether ``wanted`` has come, and has not been taken yet."""
         if isinstance(wanted, SingleUnresolvedFuture):
-            return self.vm.is_completed(wanted.handle)
+            return self._vm.is_completed(wanted.handle)
         if isinstance(wanted, AllCompletedUnresolvedFuture):
             return all(self.is_there(child) for child in wanted.children)
         return any(self.is_there(child) for child in wanted.children)
@@ -160,19 +239,18 @@ class SagaContext(ServerInvocationContext):
 
     # -- for the SDK -----------------------------------------------------------------------
 
-    async def create_poll_or_cancel_coroutine(self, unresolved_future: UnresolvedFuture) -> None:
+    def create_poll_or_cancel_coroutine(self, unresolved_future: UnresolvedFuture) -> Any:
         """Wait: through the journal."""
-        await self.hooks.wait(unresolved_future)
+        return self.hooks.wait(unresolved_future)
 
     async def take_and_send_output(self) -> None:
-        """Send what is to be sent, once in each round of a poll."""
-        await self.hooks.before_poll()
+        """Send what is to be sent."""
         await self.send_output()
 
     async def must_take_notification(self, handle: int) -> Any:
         """Take a result that is there."""
         try:
-            return await cast("Any", super()).must_take_notification(handle)
+            return await _Sdk.must_take_notification(self, handle)
         except TerminalError as error:
             failure = self.hooks.failure_of(handle, error)
             if failure is error:
@@ -181,13 +259,11 @@ class SagaContext(ServerInvocationContext):
         finally:
             self.hooks.note_taken(handle)
 
-    async def create_run_coroutine(
-        self, handle: int, action: Any, *args: Any, **kwargs: Any
-    ) -> None:
+    def create_run_coroutine(self, handle: int, action: Any, *args: Any, **kwargs: Any) -> Any:
         """Run an action and propose its result: through the journal."""
-        propose = cast("Any", super()).create_run_coroutine
-        await self.hooks.execute(
-            handle, action, lambda guarded: propose(handle, guarded, *args, **kwargs)
+        propose = _Sdk.create_run_coroutine
+        return self.hooks.execute(
+            handle, action, lambda guarded: propose(self, handle, guarded, *args, **kwargs)
         )
 
     def random(self) -> Random:
@@ -206,14 +282,14 @@ class SagaContext(ServerInvocationContext):
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Make a run, as the SDK does."""
-        future = super().run(*args, **kwargs)
-        self.hooks.note_run(cast("ServerDurableFuture[Any]", future).handle)
+        future = _Sdk.run(self, *args, **kwargs)
+        self.hooks.note_run(future.handle)
         return future
 
     def run_typed(self, *args: Any, **kwargs: Any) -> Any:
         """Make a run, as the SDK does."""
-        future = super().run_typed(*args, **kwargs)
-        self.hooks.note_run(cast("ServerDurableFuture[Any]", future).handle)
+        future = _Sdk.run_typed(self, *args, **kwargs)
+        self.hooks.note_run(future.handle)
         return future
 
     def create_call_future(
@@ -308,28 +384,10 @@ def take_seam(ctx: Context) -> SagaContext:
     taken = cast(SagaContext, ctx)
     taken.vm = vm
     taken.sending = asyncio.Lock()
+    taken.senders = 0
     return taken
 
 
 def is_fresh(ctx: Context) -> bool:
     """Whether this attempt's journal has no entry yet; of a context whose seam is not taken."""
     return not cast(ServerInvocationContext, ctx).vm.is_replaying()
-
-
-def all_of(wanted: Iterable[int]) -> UnresolvedFuture:
-    """What is there when all of these handles are."""
-    return AllCompletedUnresolvedFuture([SingleUnresolvedFuture(h) for h in wanted])
-
-
-def any_of(wanted: Iterable[UnresolvedFuture]) -> UnresolvedFuture:
-    """What is there when one of these is."""
-    return FirstCompletedUnresolvedFuture(list(wanted))
-
-
-def handles(wanted: UnresolvedFuture) -> Iterator[int]:
-    """The handles that ``wanted`` is made of."""
-    if isinstance(wanted, SingleUnresolvedFuture):
-        yield wanted.handle
-    else:
-        for child in wanted.children:
-            yield from handles(child)

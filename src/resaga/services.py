@@ -113,7 +113,8 @@ class StepScopes(Protocol[S]):
 
 def scopes_of(provider: object) -> StepScopes[Any] | None:
     """The provider, if it opens a scope for each action, too."""
-    return provider if _opens_scopes(provider) else None
+    # Asked in each attempt, and asking a protocol takes a while.
+    return provider if provider is not None and _opens_scopes(provider) else None
 
 
 def _opens_scopes(provider: object) -> TypeGuard[StepScopes[Any]]:

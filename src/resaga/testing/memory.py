@@ -30,7 +30,7 @@ from restate.vm import (
     VMWrapper,
 )
 
-from resaga.seam import handles
+from resaga.handles import handles
 from resaga.testing.errors import SagaTestError
 
 __all__ = ["AttemptFailed", "Called", "MemoryJournal", "MemoryVM"]
