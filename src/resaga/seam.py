@@ -144,6 +144,7 @@ class SagaContext(ServerInvocationContext):
             DisconnectedException: The server has given this attempt up.
         """
         vm, hooks = self._vm, self.hooks
+        tasks: Any = self.tasks  # Its annotations are not complete.
         while True:
             if hooks.failing:
                 await hooks.settle()
@@ -155,7 +156,7 @@ class SagaContext(ServerInvocationContext):
                 return True
             elif isinstance(progress, DoProgressExecuteRun):
                 begin = self.run_coros_to_execute.pop(progress.handle)
-                self.tasks.add(cast("asyncio.Future[Any]", asyncio.create_task(self._act(begin))))
+                tasks.add(asyncio.create_task(self._act(begin)))
             elif isinstance(progress, DoProgressCancelSignalReceived):
                 return False
             elif isinstance(progress, Suspended):
