@@ -167,6 +167,7 @@ def test_sigterm_lets_a_running_action_end_and_loses_nothing(
     assert first.told("end gate") == []
     (tmp_path / "gate").touch()
     assert first.wait() == 0
+    assert "did not acknowledge" not in first.log
     assert len(first.told("end gate")) == 1
     # Its result is in the journal, so another worker goes on after it.
     second = serve("--port", str(first.port))

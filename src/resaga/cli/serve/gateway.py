@@ -29,6 +29,9 @@ logger: Final = logging.getLogger("resaga.serve")
 # Part of the SDK's own server, where they have no types.
 _UNSIGNED = cast("type[Exception]", cast("Any", sdk).IdentityVerificationException)
 
+TAKEN: Final = timedelta(seconds=5)
+"""How long the server may take to end the input of an attempt that has said its last word."""
+
 INPUT_OVER: Final[Message] = {"type": "http.request", "body": b"", "more_body": False}
 
 
@@ -123,8 +126,14 @@ class Gateway:
     async def _pass_on(self, scope: Message, receive: Receive, send: Send) -> None:
         attempt = _Attempt(receive)
         self._open.add(attempt)
+
+        async def send_on(message: Message) -> None:
+            if self._ending and not message.get("more_body", True):
+                await attempt.wait_until_taken()
+            await send(message)
+
         try:
-            await self._app(scope, attempt.receive, send)
+            await self._app(scope, attempt.receive, send_on)
         finally:
             attempt.close()
             self._open.discard(attempt)
@@ -137,11 +146,24 @@ class _Attempt:
 
     def __init__(self, receive: Receive) -> None:
         self._messages: asyncio.Queue[Message] = asyncio.Queue()
+        self._over = asyncio.Event()
         self._pump = asyncio.ensure_future(self._take_all(receive))
         self.receive: Receive = self._messages.get
 
     def end_input(self) -> None:
         self._messages.put_nowait(dict(INPUT_OVER))
+
+    async def wait_until_taken(self) -> None:
+        """Wait until the server ends the input itself, which it does when it has our last word.
+
+        The SDK waits for that, too, but takes our own end of the input for the server's. Without
+        it the process could be gone before what was sent is on the wire, and the result of an
+        action would be lost.
+        """
+        try:
+            await asyncio.wait_for(self._over.wait(), TAKEN.total_seconds())
+        except TimeoutError:
+            logger.warning("ending: Restate did not acknowledge the end of an attempt in %s", TAKEN)
 
     def close(self) -> None:
         self._pump.cancel()
@@ -150,6 +172,8 @@ class _Attempt:
         while True:
             message = await receive()
             self._messages.put_nowait(message)
+            if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                self._over.set()
             if message["type"] == "http.disconnect":
                 return
 
