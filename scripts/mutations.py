@@ -184,8 +184,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         rule="R6",
         what="a cancel does not wait for a call that nobody awaits",
         file="journal.py",
-        old="            if open_calls:\n",
-        new="            if open_calls and not self._cancelled:\n",
+        old="            if unanswered:\n",
+        new="            if unanswered and not self._cancelled:\n",
         tests=(
             "test_r06_drain.py::test_r06_a_call_that_nobody_awaits_is_waited_for_after_a_cancel",
         ),
@@ -401,9 +401,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         rule="R16",
         what="a type that cannot come back is accepted",
         file="serde.py",
-        old="            if not _models.can_carry(declared):\n                raise\n",
-        new="            if not _models.can_carry(declared):\n                declared = Any\n"
-        "                shape = shape_of(declared, _models)\n"
+        old="            if not models.can_carry(declared):\n                raise\n",
+        new="            if not models.can_carry(declared):\n                declared = Any\n"
+        "                shape = shape_of(declared, models)\n"
         "                return Codec(declared, _NativeEngine(declared, {}), shape, leaves={})\n",
         tests=("test_r16_values.py::test_r16_a_type_that_cannot_come_back_is_refused",),
     ),
@@ -488,8 +488,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         rule="R20",
         what="what was called is not cancelled when the deadline passes",
         file="journal.py",
-        old="        await self._cancel_calls()\n",
-        new="",
+        old="            await self._calls.cancel()\n",
+        new="            pass\n",
         tests=("test_r20_deadline.py::test_r20_a_called_saga_is_cancelled_and_waited_for",),
     ),
     Mutation(
@@ -698,8 +698,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         rule="R4",
         what="an attempt that is over rolls back all the same",
         file="journal.py",
-        old="        if self._over is not None:\n            raise self._over\n        try:\n",
-        new="        try:\n",
+        old="        if self._over is not None:\n            raise self._over\n        bounded",
+        new="        bounded",
         tests=("test_r04_dead_attempt.py::test_r04_what_ends_an_attempt_cannot_be_swallowed",),
         cases="raise",
     ),
@@ -707,8 +707,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         rule="R6",
         what="durable code makes calls after the cancel, and nobody waits for them",
         file="journal.py",
-        old="            self.check()\n            return None\n        sent",
-        new="            return None\n        sent",
+        old="            self.check()\n            return None\n        return self._calls",
+        new="            return None\n        return self._calls",
         tests=(
             (
                 "test_r06_late_calls.py::"
@@ -719,11 +719,11 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         rule="R6",
         what="a call that was awaited after the cancel is not waited for",
-        file="journal.py",
-        old="                for handle, (line, _) in self._calls.items()\n"
-        "                if line.startswith(prefix) and not self.ctx.vm.is_completed(handle)\n",
-        new="                for handle, (line, call) in self._calls.items()\n"
-        "                if line.startswith(prefix) and not call.is_completed()\n",
+        file="calls.py",
+        old="            for handle, (line, _) in self._open.items()\n"
+        "            if line.startswith(prefix) and not self._ctx.vm.is_completed(handle)\n",
+        new="            for handle, (line, call) in self._open.items()\n"
+        "            if line.startswith(prefix) and not call.is_completed()\n",
         tests=(
             (
                 "test_r06_late_calls.py::"

@@ -9,7 +9,6 @@ What was measured (restate-sdk 1.3.0, restate-server 1.7.12):
   meets the cancel first. So a run that is pending after a cancel has not begun in this attempt,
   and has no result in the journal either; every attempt that finds the journal so decides
   alike (R7).
-- The core cancels the children of calls by itself, those of sends not (R8).
 - An invocation that took a cancel and then suspends is resumed at once, some 400 times a
   second, as the cancel still counts as news (`Journal._hold_back`).
 """
@@ -30,6 +29,7 @@ from restate.server_context import DisconnectedException, ServerCallDurableFutur
 from restate.vm import SingleUnresolvedFuture, UnresolvedFuture
 
 from resaga.action import Running, call, runs_in_thread
+from resaga.calls import Calls
 from resaga.errors import (
     DeadlineExceeded,
     Interruption,
@@ -46,7 +46,7 @@ from resaga.scope import (
     current_shield,
     current_waiter,
 )
-from resaga.seam import SagaContext, ShieldedCall, take_seam
+from resaga.seam import SagaContext, take_seam
 from resaga.wire import raise_carriable
 
 __all__ = ["Journal"]
@@ -99,9 +99,7 @@ class Journal:
         self._deadline_handle: int | None = None
         self._runs: dict[int, str] = {}
         self._in_flight = InFlight(self.ctx.send_output, self.ctx.is_pending_run)
-        self._calls: dict[int, tuple[str, ServerCallDurableFuture[Any]]] = {}
-        self._late_calls: set[int] = set()
-        self._shielded_calls: dict[int, ShieldedCall] = {}
+        self._calls = Calls(self.ctx)
 
     # -- what the rest of resaga uses ------------------------------------------------------
 
@@ -155,16 +153,10 @@ class Journal:
         with self.io():
             await self._drain_actions(prefix)
         if self.interrupt is not None:
-            # Of this line only: what another branch waits for is taken by it, and a result that
-            # is taken never counts as completed for the core again.
-            open_calls = [
-                handle
-                for handle, (line, _) in self._calls.items()
-                if line.startswith(prefix) and not self.ctx.vm.is_completed(handle)
-            ]
-            if open_calls:
+            unanswered = self._calls.unanswered(prefix)
+            if unanswered:
                 with self.shield(""):
-                    await self.wait(all_of(open_calls))
+                    await self.wait(all_of(unanswered))
 
     @contextmanager
     def io(self) -> Generator[None]:
@@ -201,7 +193,7 @@ class Journal:
         rollback nothing interrupts it (R8).
         """
         if current_shield.get() is not None:
-            wanted = await self._attach_calls(wanted)
+            wanted = await self._calls.attached(wanted)
             while not await self._progress(wanted, shielded=True):
                 pass
             return
@@ -244,7 +236,8 @@ class Journal:
         self.interrupt = DeadlineExceeded(
             f"the deadline of {self._deadline} passed before the saga was done"
         )
-        await self._cancel_calls()
+        with self.shield(""):
+            await self._calls.cancel()
         return False
 
     def runs_under_way(self, wanted: UnresolvedFuture) -> list[int]:
@@ -291,14 +284,6 @@ class Journal:
             timer = self.ctx.sleep(deadline, name="deadline")
             self._deadline_handle = cast("ServerCallDurableFuture[None]", timer).handle
         return self._deadline_handle
-
-    async def _cancel_calls(self) -> None:
-        """Cancel what is called, as the core does when the saga is cancelled (R6, R20)."""
-        with self.shield(""):
-            for handle, (_, future) in list(self._calls.items()):
-                if not self.ctx.vm.is_completed(handle):
-                    self._late_calls.add(handle)
-                    await future.cancel_invocation()
 
     async def _drain_actions(self, prefix: str) -> None:
         if not self._running.busy(self.saga_id, prefix):
@@ -382,18 +367,18 @@ class Journal:
 
     def note_taken(self, handle: int) -> None:
         """A result went to whoever waited for it."""
-        self._calls.pop(handle, None)
+        self._calls.note_taken(handle)
 
     def note_call(self, future: ServerCallDurableFuture[Any]) -> None:
         """A call to another handler was made."""
-        self._calls[future.handle] = (current_line(), future)
+        self._calls.note(future)
 
     def failure_of(self, handle: int, error: TerminalError) -> TerminalError:
         """What a failed call is to its caller: the deadline, if that is what cancelled it (R20).
 
         What the other side could not undo stays as it is, so that nobody misses it (R10).
         """
-        if handle in self._late_calls and not is_rollback_incomplete(error.metadata):
+        if self._calls.is_late(handle) and not is_rollback_incomplete(error.metadata):
             return self._interruption() or error
         return error
 
@@ -403,26 +388,10 @@ class Journal:
         """In a rollback, make a call as send and attach; elsewhere give ``None`` (R8).
 
         Once the forward part is interrupted, it begins no call: nothing would cancel that any
-        more, and the rollback would not wait for it (R5, R6). A send is not cancelled with the
-        saga, and without an idempotency key its result would be gone once the other side has
-        finished, so it gets one.
+        more, and the rollback would not wait for it (R5, R6).
         """
         shield = current_shield.get()
         if shield is None:
             self.check()
             return None
-        sent = send(key or shield.next_call_key())
-        future = ShieldedCall(self.ctx, sent, len(self._shielded_calls), serde)
-        self._shielded_calls[future.handle] = future
-        return future
-
-    async def _attach_calls(self, wanted: UnresolvedFuture) -> UnresolvedFuture:
-        """Put the attached invocations in the place of shielded calls."""
-        if not self._shielded_calls:
-            return wanted
-        if isinstance(wanted, SingleUnresolvedFuture):
-            shielded = self._shielded_calls.get(wanted.handle)
-            if shielded is None:
-                return wanted
-            return SingleUnresolvedFuture(await shielded.attach())
-        return type(wanted)([await self._attach_calls(child) for child in wanted.children])
+        return self._calls.shielded(shield, send, serde, key)

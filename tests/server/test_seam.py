@@ -161,7 +161,7 @@ def test_what_is_waited_for_is_a_tree_of_handles() -> None:
     assert (one.handle, other.handle) == (1, 2), LOOK
     for kind in (AllCompletedUnresolvedFuture, FirstCompletedUnresolvedFuture):
         assert list(kind([one, other]).children) == [one, other], LOOK
-        # The journal makes one of the same kind out of others (Journal._attach_calls).
+        # The journal makes one of the same kind out of others (Calls.attached).
         assert list(inspect.signature(kind.__init__).parameters) == ["self", "children"], LOOK
     assert list(handles(any_of([all_of([1, 2]), other]))) == [1, 2, 2]
 
