@@ -412,8 +412,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         rule="R17",
         what="when a branch fails, the others go on",
         file="branches.py",
-        old="        if any(group.failed and group.abandons for",
-        new="        if any(group.failed and not group.abandons for",
+        old="            if branch.group.failed and branch.group.abandons:\n",
+        new="            if branch.group.failed and not branch.group.abandons:\n",
         tests=(
             "test_r17_gather.py::test_r17_when_one_fails_the_others_finish_their_step_and_start_no_other",
         ),

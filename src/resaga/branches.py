@@ -12,7 +12,7 @@ import asyncio
 import contextvars
 import functools
 from collections import deque
-from collections.abc import Awaitable, Coroutine, Generator, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Coroutine, Generator, Iterable, Sequence
 from types import CodeType
 from typing import Any, TypeVar, cast
 
@@ -95,16 +95,12 @@ class Branch:
 
     def abandoned(self) -> Interruption | None:
         """What ends it early: a branch beside it, or beside one it stands in, has failed."""
-        if any(group.failed and group.abandons for group in self.groups()):
-            return BranchAbandoned("a branch beside this one failed")
+        branch: Branch | None = self
+        while branch is not None:
+            if branch.group.failed and branch.group.abandons:
+                return BranchAbandoned("a branch beside this one failed")
+            branch = branch.group.parent
         return None
-
-    def groups(self) -> Iterator[_Group]:
-        """The gathers that it stands in, its own first."""
-        group: _Group | None = self.group
-        while group is not None:
-            yield group
-            group = None if group.parent is None else group.parent.group
 
     async def progress(self, wanted: UnresolvedFuture, *, shielded: bool) -> bool:
         """Hand what is waited for to the scheduler, until it resumes this branch."""
