@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from resaga.action import call, runs_in_thread
 from resaga.attempt import Attempt
-from resaga.services import injectable, open_step_services
+from resaga.services import StepScopes, injectable, open_step_services
 from resaga.signature import Extras
 
 __all__ = ["Code"]
@@ -41,8 +41,19 @@ class Code:
 
     def check(self, attempt: Attempt) -> None:
         """Refuse a function that asks for what nobody injects (R21)."""
+        self.check_for(attempt.scopes, where=attempt.where)
+
+    def check_for(
+        self, scopes: StepScopes[Any] | None, *, where: Callable[[str], str] = str
+    ) -> None:
+        """Refuse a function that asks for what a provider does not inject (R21).
+
+        Args:
+            scopes: The provider, if it injects at all.
+            where: Adds the saga to what a message calls the function by.
+        """
         if self._extras:
-            injectable(attempt.scopes, self._extras, where=attempt.where(self._where))
+            injectable(scopes, self._extras, where=where(self._where))
 
     async def in_action(
         self, attempt: Attempt, context: Callable[[object], object], *given: object, where: str

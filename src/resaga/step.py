@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Concatenate, Generic, Never, ParamSpec, overload
 
 from typing_extensions import TypeVar
@@ -23,7 +24,7 @@ from resaga.record import RecordCodec
 from resaga.saga import Saga, check_name
 from resaga.signature import UnresolvedName, check_function, parameters, response_types, returns
 
-__all__ = ["DurableSagaStep", "SagaStep"]
+__all__ = ["DurableSagaStep", "SagaStep", "StepParts", "step_parts"]
 
 In_contra = TypeVar("In_contra", contravariant=True, default=Never)
 Out_co = TypeVar("Out_co", covariant=True, default=object)
@@ -253,6 +254,28 @@ class DurableSagaStep(SagaStep[In_contra, Out_co, CompensationData_co, S_contra]
             MisuseError: The step has one already, or ``fn`` cannot be one.
         """
         return super().compensate(fn)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepParts:
+    """What a step was made of, for tools; see `step_parts`.
+
+    Attributes:
+        run: The user's action, or durable body.
+        takes_input: Whether it takes one.
+        compensate: The user's compensation; ``None`` if the step has none.
+    """
+
+    run: Code
+    takes_input: bool
+    compensate: Code | None
+
+
+def step_parts(step: SagaStep[Any, Any, Any, Any]) -> StepParts:
+    """What a step was made of."""
+    spec = step._spec  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    compensate = step._compensate  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return StepParts(run=spec.run, takes_input=spec.takes_input, compensate=compensate)
 
 
 def _nothing(step: object, data: object) -> None:

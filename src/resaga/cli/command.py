@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from resaga import __version__
+from resaga.cli.checking import add_check_command
 from resaga.cli.developing import add_dev_command
 from resaga.cli.sagas import add_saga_commands
 from resaga.cli.serving import add_serve_command
@@ -48,6 +49,7 @@ def resaga(
 add_saga_commands(app)
 add_serve_command(app)
 add_dev_command(app)
+add_check_command(app)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, Literal, Never, TypeAlias, cast, overload
 
 import restate
@@ -34,7 +35,9 @@ __all__ = [
     "Definition",
     "Gets",
     "Handler",
+    "HandlerParts",
     "KeepsJournal",
+    "handler_parts",
     "open_handler",
     "open_shared_handler",
 ]
@@ -42,6 +45,7 @@ __all__ = [
 SAGA_MARK = "resaga"
 """Metadata key of every handler that is a saga: by it `resaga list` tells them from others."""
 
+_PARTS = "__resaga_parts__"
 In_contra = TypeVar("In_contra", contravariant=True, default=Never)
 Out_co = TypeVar("Out_co", covariant=True, default=object)
 Out = TypeVar("Out")
@@ -94,6 +98,20 @@ class Body(Generic[In_contra, Out_co]):
         """Call the function with what it gets."""
         given = [saga if what == "the saga" else ctx for what in self.gets]
         return self.fn(*given, value) if self.takes_input else self.fn(*given)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerParts:
+    """What a handler was made of, for tools; without a saga it has no options of resaga's."""
+
+    body: Body[Any, Any]
+    options: SagaOptions | None
+
+
+def handler_parts(registered: object) -> HandlerParts | None:
+    """What a `Handler`, or the function that the SDK's own calls, was made of, if by resaga."""
+    parts = getattr(registered, _PARTS, None)
+    return parts if isinstance(parts, HandlerParts) else None
 
 
 Definition: TypeAlias = restate.Service | restate.VirtualObject | restate.Workflow
@@ -213,7 +231,13 @@ def open_handler(
     told: dict[str, str] = handler_options.pop("metadata", None) or {}
     metadata = {**told, SAGA_MARK: "saga"}
     return _open(
-        register, definition, body, attempt, name=name, metadata=metadata, **handler_options
+        register,
+        definition,
+        HandlerParts(body=body, options=options),
+        attempt,
+        name=name,
+        metadata=metadata,
+        **handler_options,
     )
 
 
@@ -242,18 +266,21 @@ def open_shared_handler(
                 raise_terminal(carriable_terminal(terminal))
             raise_reportable(exc, where=f"The code of {body.where}")
 
-    return _open(register, definition, body, attempt, name=name, **handler_options)
+    parts = HandlerParts(body=body, options=None)
+    return _open(register, definition, parts, attempt, name=name, **handler_options)
 
 
 def _open(
     register: Register,
     definition: Definition,
-    body: Body[Any, Any],
+    parts: HandlerParts,
     attempt: Callable[[Context, bytes], Awaitable[Any]],
     *,
     name: str,
     **handler_options: Any,
 ) -> Handler[Any, Any]:
+    body = parts.body
+
     async def with_input(ctx: Context, raw: bytes) -> Any:
         return await attempt(ctx, raw)
 
@@ -264,6 +291,7 @@ def _open(
 
     fn = with_input if body.takes_input else without_input
     fn.__doc__ = body.fn.__doc__
+    setattr(fn, _PARTS, parts)  # The SDK's wrapper and the `Handler` get it with its __dict__.
     decorate = register(
         name=name,
         input_serde=_InputSerde(body),

@@ -1,0 +1,221 @@
+"""Does an action have effects? As far as its source tells; where there is none, it is taken to.
+
+An effect is a call, or a change, of something that the action has not made itself. Not counted are
+calls that ask or compute, by what is called and by its name: `session.scalar(...)` asks, as does
+`load_customer(...)`; `inventory.reserve(...)` does something.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any, Final
+
+from resaga.cli.check.flow import AnyStep
+from resaga.cli.check.names import LocalFunction, Scope, inner_scope, scope_of
+from resaga.cli.check.source import FunctionNode, inner_function, source_of
+from resaga.step import step_parts
+
+__all__ = ["Effects"]
+
+ASKING: Final = frozenset(
+    "are ask calculate can check compare compute contains convert count decode describe diff encode "
+    "estimate exists fetch filter find first format get has hash head inspect is iter join keys "
+    "list load lookup map match measure next one parse peek preview price query quote raise read "
+    "render scalar scalars search select serialize should sleep sort split stat strip validate values "
+    "verify view".split()
+)
+"""The first words of names of what asks or computes."""
+
+DOING: Final = frozenset(
+    "add and block book buy cancel charge claim commit create delete drop enqueue hold insert lock "
+    "mark or out pay place pop post publish put register release remove reserve save send set ship "
+    "start store submit take update upsert write".split()
+)
+"""Words that tell, further on in a name, that it does something all the same."""
+
+COMPUTES: Final = frozenset(
+    "capitalize copy date dict difference dumps endswith fromisoformat hexdigest intersection "
+    "isoformat items json loads lower lstrip model_copy model_dump model_dump_json model_validate "
+    "now quantize replace rstrip startswith strftime text time title total_seconds union upper "
+    "utcnow weekday zfill".split()
+)
+"""Further methods that change nothing outside of the action: of texts, numbers, times, models."""
+
+FILLS: Final = frozenset("add append discard extend insert pop remove setdefault update".split())
+"""Methods of containers that change them."""
+
+CHANGING_BUILTINS: Final = frozenset(("delattr", "exec", "eval", "input", "open", "setattr"))
+
+COMPUTING_MODULES: Final = frozenset(
+    "base64 collections copy dataclasses datetime decimal enum fractions functools hashlib hmac "
+    "itertools json logging math msgspec operator pydantic random re secrets statistics string "
+    "textwrap time typing unicodedata uuid zoneinfo".split()
+)
+
+LOGGERS: Final = frozenset(("log", "logger", "logging"))
+
+WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+
+DEPTH: Final = 6
+"""How many of the user's functions are followed into each other."""
+
+
+class Effects:
+    """Tells of steps whether they have effects, each looked at once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, bool] = {}
+
+    def of(self, step: AnyStep) -> bool:
+        """Whether its action, or durable body, has effects."""
+        known = self._known.get(id(step))
+        if known is None:
+            known = self._known[id(step)] = _in_function(step_parts(step).run.fn, DEPTH)
+        return known
+
+
+def _in_function(fn: object, depth: int) -> bool:
+    source = source_of(fn)
+    if source is None or depth == 0:
+        return True
+    return _Action(scope_of(source), depth).has_effects(source.node)
+
+
+class _Action:
+    def __init__(self, scope: Scope, depth: int) -> None:
+        self._scope = scope
+        self._depth = depth
+
+    def has_effects(self, node: FunctionNode) -> bool:
+        body = [node.body] if isinstance(node, ast.Lambda) else node.body
+        return any(map(self._has, body))
+
+    def _has(self, node: ast.AST) -> bool:
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda() | ast.ClassDef():
+                return False  # Looked at where it is called.
+            case ast.Raise() | ast.Assert():
+                return False
+            case ast.With(items=items, body=body) | ast.AsyncWith(items=items, body=body):
+                # Something is opened; what is done with it counts.
+                opened = (child for each in items for child in _arguments(each.context_expr))
+                return any(map(self._has, opened)) or any(map(self._has, body))
+            case ast.Assign(targets=targets) if any(map(self._changes, targets)):
+                return True
+            case ast.AugAssign(target=target) | ast.AnnAssign(target=target) if self._changes(
+                target
+            ):
+                return True
+            case ast.Delete(targets=targets):
+                return any(map(self._changes, targets))
+            case ast.Global() | ast.Nonlocal():
+                return True
+            case ast.Call():
+                return self._call(node)
+            case _:
+                return any(map(self._has, ast.iter_child_nodes(node)))
+
+    def _changes(self, target: ast.expr) -> bool:
+        """Whether a target is a part of something that the action has not made itself."""
+        if isinstance(target, ast.Tuple | ast.List):
+            return any(map(self._changes, target.elts))
+        return isinstance(target, ast.Attribute | ast.Subscript) and not self._is_own(target)
+
+    def _is_own(self, target: ast.expr) -> bool:
+        root = target
+        while isinstance(root, ast.Attribute | ast.Subscript):
+            root = root.value
+        return isinstance(root, ast.Name) and self._scope.literals(root.id)
+
+    def _call(self, node: ast.Call) -> bool:
+        name = _name(node.func)
+        found = self._scope.resolve(node.func)
+        if self._asks(node, name, known=bool(found)):
+            # What is given to it is how the question is put, unless it is waited for itself.
+            return any(self._has(each) for part in _arguments(node) for each in _awaited(part))
+        if any(map(self._has, _arguments(node))) or self._has(node.func):
+            return True
+        return not found or any(map(self._does, found))
+
+    def _asks(self, node: ast.Call, name: str, *, known: bool) -> bool:
+        """Whether a call asks or computes, by what it is called."""
+        if isinstance(node.func, ast.Attribute):
+            root = _root(node.func)
+            if isinstance(root, ast.Name) and root.id.lstrip("_").lower() in LOGGERS:
+                return True
+            if (name in COMPUTES and not known) or (name in FILLS and self._is_own(node.func)):
+                return True
+        if name == "execute" and node.args:
+            query = _root(node.args[0])
+            return isinstance(query, ast.Name) and query.id == "select"
+        words = [word.lower() for word in WORDS.findall(name)]
+        return bool(words) and words[0] in ASKING and DOING.isdisjoint(words[1:])
+
+    def _does(self, called: Any) -> bool:
+        if isinstance(called, LocalFunction):
+            return self._depth == 0 or _Action(inner_scope(called), self._depth - 1).has_effects(
+                called.node
+            )
+        module = _module(called)
+        if isinstance(called, type):
+            return False  # A value is made.
+        if module == "builtins":
+            return getattr(called, "__name__", "") in CHANGING_BUILTINS
+        if module in COMPUTING_MODULES or isinstance(called, logging.Logger):
+            return False
+        inner = inner_function(called)
+        if module == "resaga":
+            return getattr(inner, "__module__", "") != "resaga.response"
+        if inner is None or not _is_users(inner):
+            return True
+        return _in_function(inner, self._depth - 1)
+
+
+def _module(called: object) -> str:
+    if isinstance(called, BuiltinFunctionType) and isinstance(called.__self__, ModuleType):
+        return called.__self__.__name__.partition(".")[0]
+    owner = called if hasattr(called, "__module__") else type(called)
+    return str(getattr(owner, "__module__", None) or vars(builtins)["__name__"]).partition(".")[0]
+
+
+def _is_users(fn: FunctionType) -> bool:
+    """Whether a function is the user's own code, and not of a package that is installed."""
+    file = fn.__code__.co_filename
+    standard = fn.__module__.partition(".")[0] in sys.stdlib_module_names
+    return not standard and "site-packages" not in file and "dist-packages" not in file
+
+
+def _root(node: ast.expr) -> ast.expr:
+    """What a chain of calls and attributes begins with."""
+    while True:
+        match node:
+            case ast.Attribute(value=inner) | ast.Call(func=inner):
+                node = inner
+            case _:
+                return node
+
+
+def _name(func: ast.expr) -> str:
+    match func:
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name
+        case _:
+            return ""
+
+
+def _arguments(node: ast.expr) -> list[ast.expr]:
+    if not isinstance(node, ast.Call):
+        return []
+    return [*node.args, *(word.value for word in node.keywords)]
+
+
+def _awaited(node: ast.AST) -> Iterator[ast.AST]:
+    for each in ast.walk(node):
+        if isinstance(each, ast.Await):
+            yield each

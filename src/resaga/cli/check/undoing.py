@@ -1,0 +1,166 @@
+"""RS102: compensations that take their data for granted.
+
+A hybrid step's compensation also runs when the step failed, or nobody knows how it ended. Then
+there is no data, and it is given the step's input instead (R12).
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from resaga.cli.check.findings import Finding
+from resaga.cli.check.flow import AnyStep
+from resaga.cli.check.source import FunctionSource, source_of
+from resaga.errors import MisuseError
+from resaga.shapes import type_name
+from resaga.signature import parameters, resolve, response_types, returns
+from resaga.step import step_parts
+
+__all__ = ["ignores_no_data"]
+
+TELLING: typing.Final = frozenset(("has_data", "outcome", "failed"))
+"""The fields of a compensation's context that tell whether there is data."""
+
+ASKING: typing.Final = frozenset(("isinstance", "issubclass", "type", "hasattr", "getattr"))
+"""The functions that tell data and input apart."""
+
+
+def ignores_no_data(step: AnyStep) -> Iterator[Finding]:
+    """Find it, if the step's compensation does."""
+    compensate = step_parts(step).compensate
+    if compensate is None or step.options.strict:
+        return
+    source = source_of(compensate.fn)
+    if source is None or len(source.parameters) < 2:
+        return
+    types = _types(step)
+    if types is None:
+        return
+    data, input = types
+    if data is input or data == input:
+        if _is_record(data):
+            return  # Whichever it is given, its fields mean the same.
+    elif data in (None, type(None)):
+        return  # It leaves no data: it is always the input.
+    context, name = source.parameters[:2]
+    if not _uses(source, name) or _asks(source, context, name):
+        return
+    given = "None, as it takes no input" if input is None else f"the input ({_said(input)})"
+    yield Finding(
+        code="RS102",
+        definition=f"step {step.name}",
+        place=source.place,
+        what=f"its compensation {source.node.name} uses {name!r} without asking what it is",
+        why=(
+            "it also runs when the step failed or its outcome is unknown; then the step has left "
+            f"no data ({_said(data)}), and {name!r} is {given}"
+        ),
+        mend=(
+            f"ask {context}.has_data, or match on the type; undo by {context}.input and "
+            f"{context}.forward_idempotency_key; or make it a strict step, if nothing needs "
+            "undoing unless it completed"
+        ),
+    )
+
+
+def _types(step: AnyStep) -> tuple[Any, Any] | None:
+    """The declared types of the step's data and of its input (``None``: it takes none)."""
+    parts = step_parts(step)
+    run, where = parts.run.fn, f"step {step.name!r}"
+    try:
+        _, data = response_types(returns(run, where=where), where=where)
+        if not parts.takes_input:
+            return data, None
+        declared = parameters(run)[1].annotation
+        return data, resolve(run, declared, where=where, what="the input")
+    except MisuseError:
+        return None  # The rules on types tell.
+
+
+def _is_record(declared: object) -> bool:
+    """Whether its values have named fields, which say what they mean."""
+    kind = typing.get_origin(declared) or declared
+    return isinstance(kind, type) and (
+        dataclasses.is_dataclass(kind)
+        or issubclass(kind, msgspec.Struct)
+        or typing.is_typeddict(kind)
+        or hasattr(kind, "model_fields")
+        or hasattr(kind, "_fields")
+    )
+
+
+def _said(declared: object) -> str:
+    unknown = declared is inspect.Parameter.empty or declared is Any
+    return "of whatever type" if unknown else type_name(declared)
+
+
+def _uses(source: FunctionSource, data: str) -> bool:
+    return any(
+        isinstance(node, ast.Name) and node.id == data and isinstance(node.ctx, ast.Load)
+        for statement in source.node.body
+        for node in ast.walk(statement)
+    )
+
+
+def _asks(source: FunctionSource, context: str, data: str) -> bool:
+    """Whether it tells data and input apart, or hands its context to something that may."""
+    reached: set[int] = set()
+    for statement in source.node.body:
+        for node in ast.walk(statement):
+            match node:
+                case ast.Attribute(value=ast.Name(id=name) as base, attr=attribute):
+                    if name == context:
+                        reached.add(id(base))
+                        if attribute in TELLING:
+                            return True
+                case ast.Match(subject=subject) if _mentions(subject, data):
+                    return True
+                case ast.Call(func=ast.Name(id=name), args=[first, *_]):
+                    if name in ASKING and _mentions(first, data):
+                        return True
+                case ast.Compare(left=left, comparators=others):
+                    if any(_is(each, data) for each in (left, *others)):
+                        return True
+                case (
+                    ast.If(test=test)
+                    | ast.IfExp(test=test)
+                    | ast.While(test=test)
+                    | ast.Assert(test=test)
+                ):
+                    if _tests(test, data):
+                        return True
+                case _:
+                    pass
+    return any(
+        isinstance(node, ast.Name) and node.id == context and id(node) not in reached
+        for statement in source.node.body
+        for node in ast.walk(statement)
+    )
+
+
+def _mentions(node: ast.AST, name: str) -> bool:
+    return any(isinstance(each, ast.Name) and each.id == name for each in ast.walk(node))
+
+
+def _is(node: ast.expr, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def _tests(test: ast.expr, name: str) -> bool:
+    """Whether a condition is whether there is anything."""
+    match test:
+        case ast.UnaryOp(operand=operand):
+            return _tests(operand, name)
+        case ast.BoolOp(values=values):
+            return any(_tests(each, name) for each in values)
+        case ast.NamedExpr(value=value):
+            return _tests(value, name)
+        case _:
+            return _is(test, name)
