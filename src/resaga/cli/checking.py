@@ -49,10 +49,10 @@ def check(
     from resaga.cli.check.show import print_examined  # noqa: PLC0415
 
     with one_line_errors(debug=debug):
-        examined, server, notes = run(target, admin=admin, token=token)
+        examined, server = run(target, admin=admin, token=token)
         if as_json:
-            sys.stdout.write(to_json(target, examined, server=server, notes=notes) + "\n")
+            sys.stdout.write(to_json(target, examined, server) + "\n")
         else:
-            print_examined(Console(), examined, notes=notes)
+            print_examined(Console(), examined, server)
     if examined.findings:
         raise typer.Exit(1)

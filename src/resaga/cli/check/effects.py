@@ -19,46 +19,18 @@ from typing import Any, Final
 from resaga.cli.check.flow import AnyStep
 from resaga.cli.check.names import LocalFunction, Scope, inner_scope, scope_of
 from resaga.cli.check.source import FunctionNode, inner_function, source_of
+from resaga.cli.check.vocabulary import (
+    ASKING,
+    CHANGING_BUILTINS,
+    COMPUTES,
+    COMPUTING_MODULES,
+    DOING,
+    FILLS,
+    LOGGERS,
+)
 from resaga.step import step_parts
 
 __all__ = ["Effects"]
-
-ASKING: Final = frozenset(
-    "are ask calculate can check compare compute contains convert count decode describe diff encode "
-    "estimate exists fetch filter find first format get has hash head inspect is iter join keys "
-    "list load lookup map match measure next one parse peek preview price query quote raise read "
-    "render scalar scalars search select serialize should sleep sort split stat strip validate values "
-    "verify view".split()
-)
-"""The first words of names of what asks or computes."""
-
-DOING: Final = frozenset(
-    "add and block book buy cancel charge claim commit create delete drop enqueue hold insert lock "
-    "mark or out pay place pop post publish put register release remove reserve save send set ship "
-    "start store submit take update upsert write".split()
-)
-"""Words that tell, further on in a name, that it does something all the same."""
-
-COMPUTES: Final = frozenset(
-    "capitalize copy date dict difference dumps endswith fromisoformat hexdigest intersection "
-    "isoformat items json loads lower lstrip model_copy model_dump model_dump_json model_validate "
-    "now quantize replace rstrip startswith strftime text time title total_seconds union upper "
-    "utcnow weekday zfill".split()
-)
-"""Further methods that change nothing outside of the action: of texts, numbers, times, models."""
-
-FILLS: Final = frozenset("add append discard extend insert pop remove setdefault update".split())
-"""Methods of containers that change them."""
-
-CHANGING_BUILTINS: Final = frozenset(("delattr", "exec", "eval", "input", "open", "setattr"))
-
-COMPUTING_MODULES: Final = frozenset(
-    "base64 collections copy dataclasses datetime decimal enum fractions functools hashlib hmac "
-    "itertools json logging math msgspec operator pydantic random re secrets statistics string "
-    "textwrap time typing unicodedata uuid zoneinfo".split()
-)
-
-LOGGERS: Final = frozenset(("log", "logger", "logging"))
 
 WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 from resaga.cli.check.after import Unprotected, unprotected
 from resaga.cli.check.effects import Effects
 from resaga.cli.check.findings import Finding, Place, Unseen
-from resaga.cli.check.flow import AnyStep, inlined, steps_in
+from resaga.cli.check.flow import AnyStep, inlined, is_step, steps_in
 from resaga.cli.check.given import missing_parameters, missing_services
 from resaga.cli.check.ignores import is_silenced
 from resaga.cli.check.reading import FlowReader
 from resaga.cli.check.retries import endless_retries
 from resaga.cli.check.sagas import Definition, SagaHandler, sagas_of
+from resaga.cli.check.settings import Settings, bad_settings, declared_settings
 from resaga.cli.check.source import file_at, inner_function, source_of
 from resaga.cli.check.undoing import ignores_no_data
 from resaga.cli.check.values import refused_types
-from resaga.step import SagaStep, step_parts
+from resaga.step import step_parts
 
 __all__ = ["Examined", "examine"]
 
@@ -47,14 +47,20 @@ class Examined:
     unseen: Sequence[Unseen]
 
 
-def examine(definitions: Sequence[Definition], further: Iterable[Finding] = ()) -> Examined:
+def examine(
+    definitions: Sequence[Definition],
+    refused: Iterable[Finding] = (),
+    *,
+    at_server: Mapping[str, Settings] | None = None,
+) -> Examined:
     """Look at definitions.
 
     Args:
         definitions: What an app serves.
-        further: What was found of them elsewhere: when they were imported, at the server.
+        refused: What was found when they were imported.
+        at_server: The settings that a server has for sagas, by their names.
     """
-    found = list(further)
+    found = list(refused)
     sagas = list(sagas_of(definitions))
     effects = Effects()
     reported: set[object] = set()
@@ -77,7 +83,8 @@ def examine(definitions: Sequence[Definition], further: Iterable[Finding] = ()) 
         found += missing_services(saga, bodies, steps.values())
         found += missing_parameters(saga, steps.values())
         found += endless_retries(saga, steps.values())
-    run = list(dict.fromkeys(step.name for step in every.values()))
+        found += _settings(saga, list(steps.values()), (at_server or {}).get(saga.name))
+    run = [step.name for step in every.values()]
     every |= {id(step): step for step in _steps_of(modules)}
     for step in every.values():
         found += ignores_no_data(step)
@@ -93,6 +100,19 @@ def examine(definitions: Sequence[Definition], further: Iterable[Finding] = ()) 
         silenced=sorted(silenced, key=_order),
         unseen=list(unseen),
     )
+
+
+def _settings(
+    saga: SagaHandler, steps: Sequence[AnyStep], at_server: Settings | None
+) -> Iterator[Finding]:
+    """What is wrong with the settings of a saga; at the server, what is not declared so."""
+    declared = list(bad_settings(saga, steps, declared_settings(saga)))
+    yield from declared
+    if at_server is not None:
+        known = {each.code for each in declared}
+        for finding in bad_settings(saga, steps, at_server):
+            if finding.code not in known:
+                yield finding
 
 
 def _leaves_effects(step: AnyStep, effects: Effects) -> bool:
@@ -126,8 +146,8 @@ def _steps_of(modules: Iterable[str]) -> Iterator[AnyStep]:
     """The steps that modules know by a name: also those that no flow could be seen to run."""
     for name in modules:
         for value in list(vars(sys.modules[name]).values()) if name in sys.modules else ():
-            if isinstance(value, SagaStep):
-                yield cast("AnyStep", value)
+            if is_step(value):
+                yield value
 
 
 def _made_at(steps: Iterable[AnyStep], modules: Iterable[str]) -> dict[str, list[Place]]:
@@ -156,5 +176,6 @@ def _placed(finding: Finding, made: dict[str, list[Place]]) -> Finding:
 
 def _order(finding: Finding) -> tuple[str, int, str, str]:
     place = finding.place
-    where = ("", 0) if place is None else (str(place.file), place.line)
-    return (*where, finding.code, finding.what)
+    if place is None:
+        return ("", 0, finding.code, finding.what)
+    return (str(place.file), place.line, finding.code, finding.what)

@@ -20,12 +20,12 @@ CODES: Final[dict[str, str]] = {
     "RS402": "an annotation that names an unknown type",
     "RS403": "two definitions of one name",
     "RS404": "a definition that resaga refuses",
-    "RS501": "the server kills a saga when its attempts run out",
-    "RS502": "the server cuts off actions that take long",
-    "RS503": "the server forgets results that a saga still asks for",
-    "RS504": "the server keeps no journal of a saga that has ended",
+    "RS501": "a saga is killed when its attempts run out",
+    "RS502": "actions that take long are cut off",
+    "RS503": "results are forgotten that a saga still asks for",
+    "RS504": "no journal is kept of a saga that has ended",
     "RS505": "the server knows another kind of definition by this name",
-    "RS506": "the server never pauses a saga whose attempts fail",
+    "RS506": "a saga whose attempts fail is never paused",
 }
 """The codes, each with what it stands for. A code keeps its meaning in every later version."""
 

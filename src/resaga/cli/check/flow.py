@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeGuard
 
 from resaga.cli.check.findings import Place
 from resaga.step import SagaStep
@@ -23,10 +23,16 @@ __all__ = [
     "Step",
     "Try",
     "inlined",
+    "is_step",
     "steps_in",
 ]
 
 AnyStep: TypeAlias = SagaStep[Any, Any, Any, Any]
+
+
+def is_step(value: object) -> TypeGuard[AnyStep]:
+    """Whether it is a step."""
+    return isinstance(value, SagaStep)
 
 
 @dataclass(frozen=True, slots=True)

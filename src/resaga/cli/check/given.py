@@ -54,9 +54,9 @@ def missing_services(
         _need(needed, fn, Saga, "" if fn is saga.body.fn else _called(fn))
     for step in steps:
         parts = step_parts(step)
-        for code, kind in ((parts.run, StepContext), (parts.compensate, CompensationContext)):
-            if code is not None:
-                _need(needed, code.fn, kind, f"step {step.name}")
+        _need(needed, parts.run.fn, StepContext, f"step {step.name}")
+        if parts.compensate is not None:
+            _need(needed, parts.compensate.fn, CompensationContext, f"step {step.name}")
     for services, who in needed.items():
         found = _unmet(saga.options, services)
         if found is None:
@@ -90,7 +90,7 @@ def missing_parameters(saga: SagaHandler, steps: Iterable[AnyStep]) -> Iterator[
                     code="RS203",
                     definition=f"step {step.name}",
                     place=saga.place if source is None else source.place,
-                    what=f"in {saga.name}: {told}",
+                    what=f"in {saga.name}, {_lower(told)}",
                     why="the step raises this in every attempt, and Restate retries for ever",
                     mend=_lower(mend) or "give the saga a provider that injects it",
                     also=_places(saga.place),
@@ -179,5 +179,3 @@ def _lower(text: str) -> str:
 
 def _places(place: Place | None) -> tuple[Place, ...]:
     return () if place is None else (place,)
-
-

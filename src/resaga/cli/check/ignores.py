@@ -14,14 +14,19 @@ __all__ = ["is_silenced"]
 
 COMMENT: Final = re.compile(r"#\s*resaga:\s*ignore\[(?P<codes>[^\]]*)\]")
 
+REFUSED: Final = "RS4"
+"""How the codes of what does not run anyway begin."""
+
 
 def is_silenced(finding: Finding) -> bool:
     """Whether a comment says that a finding is known and meant so.
 
     It counts in the head of the function that the finding is at, from its first decorator to the
     end of its signature; at the end of any other line that the finding names; and in comments
-    that stand by themselves right above either.
+    that stand by themselves right above either. What resaga refuses cannot be silenced.
     """
+    if finding.code.startswith(REFUSED):
+        return False
     places = [] if finding.place is None else [finding.place]
     return any(finding.code in _codes(place) for place in (*places, *finding.also))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import traceback
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ import restate
 from resaga.cli.check.findings import Finding, Place
 from resaga.cli.check.refused import refusal
 from resaga.cli.check.sagas import Definition, definitions_of
+from resaga.cli.check.source import file_at
 from resaga.cli.serve.loading import import_app
 from resaga.cli.trouble import BadInput
 from resaga.errors import MisuseError
@@ -53,7 +55,7 @@ def load(target: str) -> Loaded:
         refused = error.__cause__
         if isinstance(refused, MisuseError):
             place = _place(refused.__traceback__)
-            finding = refusal(refused, definition=target, place=place)
+            finding = refusal(refused, definition=_named_at(place) or target, place=place)
             return Loaded(definitions=(), findings=(finding,))
         if isinstance(refused, ValueError) and (twice := TWICE.fullmatch(str(refused))):
             return _twice(twice, refused)
@@ -95,7 +97,9 @@ def _given(trace: TracebackType | None) -> list[Definition]:
     """The definitions that ``restate.app`` was given, from its frame."""
     for frame in _frames(trace):
         given: Any = frame.f_locals.get("services")
-        if frame.f_globals.get("__name__") == "restate.endpoint" and isinstance(given, list | tuple):
+        if frame.f_globals.get("__name__") == "restate.endpoint" and isinstance(
+            given, list | tuple
+        ):
             every = cast("Sequence[object]", given)
             return [each for each in every if isinstance(each, KINDS)]
     return []
@@ -110,6 +114,24 @@ def _place(trace: TracebackType | None) -> Place | None:
     return None
 
 
+def _named_at(place: Place | None) -> str | None:
+    """What is being defined at a line."""
+    file = None if place is None else file_at(place.file)
+    if place is None or file is None:
+        return None
+    for node in file.tree.body:
+        first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
+        if first <= place.line <= (node.end_lineno or node.lineno):
+            match node:
+                case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                    return name
+                case ast.ClassDef(name=name) | ast.Assign(targets=[ast.Name(id=name)]):
+                    return name
+                case _:
+                    return None
+    return None
+
+
 def _is_machinery(file: Path) -> bool:
     return file.is_relative_to(_RESAGA) or file.is_relative_to(_RESTATE) or "importlib" in str(file)
 
@@ -121,4 +143,4 @@ def _frames(trace: TracebackType | None) -> Iterator[FrameType]:
 
 
 _RESAGA: Final = Path(__file__).parents[2]
-_RESTATE: Final = Path(cast("str", restate.__file__)).parent
+_RESTATE: Final = Path(restate.__file__).parent

@@ -35,7 +35,8 @@ class Scope:
         outer: What is known of names that are not the function's own.
         parent: The scope of the function around it, for a `LocalFunction`.
         sagas: The names that stand for the saga.
-        given: Parameters whose values are known.
+        parameters: The function's own.
+        given: What its parameters may stand for, as far as known.
     """
 
     file: SourceFile
@@ -43,6 +44,7 @@ class Scope:
     parent: Scope | None = None
     sagas: frozenset[str] = frozenset()
     parameters: frozenset[str] = frozenset()
+    given: Mapping[str, list[Any]] = field(default_factory=dict[str, list[Any]])
     _values: dict[str, list[ast.expr]] = field(default_factory=dict[str, list[ast.expr]])
     _items: dict[str, list[ast.expr]] = field(default_factory=dict[str, list[ast.expr]])
     _functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef] = field(
@@ -139,7 +141,7 @@ class Scope:
             items = [each for v in self._items.get(name, []) for each in self.items(v, depth)]
             return [*known, *items]
         if name in self.parameters:
-            return []
+            return self.given.get(name, [])
         if self.parent is not None:
             return self.parent.resolve(ast.Name(id=name), depth)
         if name in self.outer:
@@ -194,26 +196,38 @@ class Scope:
             self._others.update(_targets(target))
 
 
-def scope_of(source: FunctionSource, *, sagas: frozenset[str] = frozenset()) -> Scope:
-    """The scope of a function's code."""
+def scope_of(
+    source: FunctionSource,
+    *,
+    sagas: frozenset[str] = frozenset(),
+    given: Mapping[str, list[Any]] | None = None,
+) -> Scope:
+    """The scope of a function's code, in which some parameters stand for what they are given."""
     scope = Scope(
         source.file,
         _outer(source.fn),
         sagas=sagas,
         parameters=_parameters(source.node),
+        given=given or {},
     )
     scope.read(source.node)
     return scope
 
 
-def inner_scope(local: LocalFunction, *, sagas: frozenset[str] = frozenset()) -> Scope:
-    """The scope of a function that is defined in another one."""
+def inner_scope(
+    local: LocalFunction,
+    *,
+    sagas: frozenset[str] = frozenset(),
+    given: Mapping[str, list[Any]] | None = None,
+) -> Scope:
+    """The scope of a function that is defined in another one; see `scope_of`."""
     scope = Scope(
         local.scope.file,
         local.scope.outer,
         parent=local.scope,
         sagas=sagas,
         parameters=_parameters(local.node),
+        given=given or {},
     )
     scope.read(local.node)
     return scope
@@ -265,9 +279,9 @@ def _attribute(base: object, attribute: str) -> list[Any]:
 
 def _items_of(value: object) -> list[Any]:
     if isinstance(value, Mapping):
-        return list(cast("Mapping[Any, Any]", value).values())
+        return list(cast("Mapping[object, object]", value).values())
     if isinstance(value, list | tuple | set | frozenset):
-        return list(cast("Sequence[Any]", value))
+        return list(cast("Sequence[object]", value))
     return []
 
 

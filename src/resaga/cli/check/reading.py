@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
-from typing import Any, Final, cast
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeAlias, cast
 
 from restate import TerminalError
 
@@ -16,7 +16,6 @@ from resaga import (
 )
 from resaga.cli.check.findings import Unseen
 from resaga.cli.check.flow import (
-    AnyStep,
     Branches,
     Choice,
     Fails,
@@ -28,15 +27,17 @@ from resaga.cli.check.flow import (
     Seq,
     Step,
     Try,
+    is_step,
 )
 from resaga.cli.check.names import LocalFunction, Scope, inner_scope, scope_of
 from resaga.cli.check.source import FunctionSource, inner_function, source_of
 from resaga.definitions.handlers import Body, handler_parts
 from resaga.definitions.restate_workflow import SagaRestateWorkflow
 from resaga.definitions.workflow import SagaWorkflow
-from resaga.step import SagaStep
 
 __all__ = ["FlowReader"]
+
+_Given: TypeAlias = dict[str, list[Any]]
 
 NOTHING: Final = Seq(())
 
@@ -72,20 +73,22 @@ class FlowReader:
 
     # -- Functions ---------------------------------------------------------------------------
 
-    def _function(self, source: FunctionSource, fn: object, sagas: Iterable[str]) -> Flow:
+    def _function(
+        self, source: FunctionSource, fn: object, sagas: Iterable[str], given: _Given | None = None
+    ) -> Flow:
         if source.fn in self._within:
             return NOTHING  # It calls itself: what it does is in the flow already.
-        scope = scope_of(source, sagas=frozenset(sagas))
+        scope = scope_of(source, sagas=frozenset(sagas), given=given)
         self._within.append(source.fn)
         try:
             return Inline(self._block(source.node.body, scope), fn)
         finally:
             self._within.pop()
 
-    def _local(self, local: LocalFunction, sagas: Iterable[str]) -> Flow:
+    def _local(self, local: LocalFunction, sagas: Iterable[str], given: _Given) -> Flow:
         if local.node in self._within:
             return NOTHING
-        scope = inner_scope(local, sagas=frozenset(sagas))
+        scope = inner_scope(local, sagas=frozenset(sagas), given=given)
         self._within.append(local.node)
         try:
             if isinstance(local.node, ast.Lambda):
@@ -146,7 +149,7 @@ class FlowReader:
         raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
         kinds = [] if raised is None else scope.resolve(raised)
         if any(isinstance(kind, type) and issubclass(kind, TerminalError) for kind in kinds):
-            return Fails("the saga raises a terminal error", scope.file.place(node), always=True)
+            return Fails("a terminal error", scope.file.place(node), always=True)
         return Leave("raise")
 
     # -- Expressions -------------------------------------------------------------------------
@@ -207,21 +210,23 @@ class FlowReader:
             if node.func.attr in CALLS:
                 return Fails("a call of another handler", place)
         found = scope.resolve(node.func)
-        steps = tuple(one for one in found if isinstance(one, SagaStep))
+        steps = tuple(one for one in found if is_step(one))
         if steps:
-            return Step(cast("tuple[AnyStep, ...]", steps), place)
-        given = [scope.is_saga(each) for each in node.args]
+            return Step(steps, place)
         if any(one is map for one in found) and node.args:
-            return Loop(self._any_of(scope.resolve(node.args[0]), [], node, scope))
-        if not any(given) and not any(scope.is_saga(word.value) for word in node.keywords):
+            inner = [one for one in scope.resolve(node.args[0]) if _runs_steps(one)]
+            return Loop(self._any_of(inner, node, scope, args=[])) if inner else NOTHING
+        words = [word.value for word in node.keywords]
+        if not any(map(scope.is_saga, (*node.args, *words))):
+            # A function defined in here has the saga anyway.
             locals_ = [one for one in found if isinstance(one, LocalFunction)]
-            return self._any_of(locals_, [], node, scope) if locals_ else NOTHING
+            return self._any_of(locals_, node, scope) if locals_ else NOTHING
         if any(one is client for one in found for client in CLIENTS):
             return Fails("a call of another saga or service", place)
         if any(one is run_nested_saga for one in found):
             inner = [each for arg in node.args[1:2] for each in scope.resolve(arg)]
-            return self._any_of(inner, [True], node, scope)
-        return self._any_of(found, given, node, scope)
+            return self._any_of(inner, node, scope, args=node.args[:1])
+        return self._any_of(found, node, scope)
 
     def _run_as_step(self, workflow: ast.expr, node: ast.Call, scope: Scope) -> Flow:
         for one in scope.resolve(workflow):
@@ -232,22 +237,29 @@ class FlowReader:
         return self._unknown(node, scope)
 
     def _any_of(
-        self, found: Iterable[object], given: list[bool], node: ast.Call, scope: Scope
+        self,
+        found: Iterable[object],
+        node: ast.Call,
+        scope: Scope,
+        *,
+        args: list[ast.expr] | None = None,
     ) -> Flow:
-        """The flow of what may be called; ``given`` tells which arguments are the saga."""
+        """The flow of what may be called with these arguments, by default the call's own."""
         flows: list[Flow] = []
+        words = {} if args is not None else {w.arg: w.value for w in node.keywords if w.arg}
+        args = node.args if args is None else args
         for one in found:
-            if isinstance(one, SagaStep):
-                flows.append(Step((cast("AnyStep", one),), scope.file.place(node)))
+            if is_step(one):
+                flows.append(Step((one,), scope.file.place(node)))
             elif isinstance(one, LocalFunction):
                 every = [*one.node.args.posonlyargs, *one.node.args.args]
-                names = [each.arg for each in every]
-                flows.append(self._local(one, _given_names(names, given, node, scope)))
+                bound = dict(zip((each.arg for each in every), args, strict=False)) | words
+                flows.append(self._local(one, *_given(bound, scope)))
             elif _is_known(one):
                 flows.append(NOTHING)
             elif source := source_of(one):
-                names = _given_names(source.parameters, given, node, scope)
-                flows.append(self._function(source, one, names))
+                bound = dict(zip(source.parameters, args, strict=False)) | words
+                flows.append(self._function(source, one, *_given(bound, scope)))
         if not flows:
             return self._unknown(node, scope)
         return flows[0] if len(flows) == 1 else Choice(tuple(flows))
@@ -266,12 +278,14 @@ def _is_known(called: object) -> bool:
     return module == "builtins" or module.partition(".")[0] == "resaga"
 
 
-def _given_names(
-    parameters: list[str], given: list[bool], node: ast.Call, scope: Scope
-) -> list[str]:
-    """The parameters of a function that a call gives the saga to."""
-    names = [name for name, is_saga in zip(parameters, given, strict=False) if is_saga]
-    return [*names, *(w.arg for w in node.keywords if w.arg and scope.is_saga(w.value))]
+def _given(bound: Mapping[str, ast.expr], scope: Scope) -> tuple[list[str], _Given]:
+    """The parameters that are given the saga, and what the others are given."""
+    sagas = [name for name, value in bound.items() if scope.is_saga(value)]
+    return sagas, {name: found for name, v in bound.items() if (found := scope.resolve(v))}
+
+
+def _runs_steps(called: object) -> bool:
+    return is_step(called) or isinstance(called, LocalFunction)
 
 
 def _arguments(node: ast.Call) -> list[ast.expr]:

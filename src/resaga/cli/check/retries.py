@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from resaga.cli.check.findings import Finding
-from resaga.cli.check.sagas import SagaHandler
 from resaga.cli.check.flow import AnyStep
+from resaga.cli.check.sagas import SagaHandler
 from resaga.cli.check.source import source_of
 from resaga.step import step_parts
 

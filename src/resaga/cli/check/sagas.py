@@ -65,8 +65,7 @@ def definitions_of(app: object) -> list[Definition] | None:
 def sagas_of(definitions: Sequence[Definition]) -> Iterator[SagaHandler]:
     """The sagas among the handlers of definitions."""
     for definition in definitions:
-        handlers: Mapping[str, Any] = definition.handlers
-        for name, handler in handlers.items():
+        for name, handler in cast("Mapping[str, Any]", cast("Any", definition).handlers).items():
             parts = handler_parts(handler.fn)
             if parts is not None and parts.options is not None:
                 yield SagaHandler(
@@ -95,7 +94,8 @@ def _inside(value: object) -> Iterator[object]:
                 yield cell.cell_contents
             except ValueError:
                 continue
-        yield from [value.__wrapped__] if hasattr(value, "__wrapped__") else []
+        wrapped: object = getattr(value, "__wrapped__", None)
+        yield from [] if wrapped is None else [wrapped]
         return
     if isinstance(value, list | tuple):
         yield from cast("Sequence[object]", value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from resaga.cli.check.examine import Examined
 from resaga.cli.check.findings import CODES, Finding, Place, Unseen, shown_path
+from resaga.cli.check.server import ServerSettings
 
 __all__ = ["as_json", "print_examined"]
 
@@ -18,7 +19,7 @@ WIDEST: Final = 100
 """Columns beyond which text is not easier to read."""
 
 
-def print_examined(console: Console, examined: Examined, *, notes: Sequence[str] = ()) -> None:
+def print_examined(console: Console, examined: Examined, server: ServerSettings | None) -> None:
     """Print what was found, what could not be seen, and a last line that sums it up.
 
     In a pipe one finding is one line, for ``grep``; on a terminal its parts stand below each
@@ -27,8 +28,9 @@ def print_examined(console: Console, examined: Examined, *, notes: Sequence[str]
     Args:
         console: Where to print.
         examined: What was found.
-        notes: Further lines, about the server.
+        server: What a server said, if one was asked.
     """
+    notes = [] if server is None else server.notes
     if console.is_terminal:
         width = min(console.width, WIDEST)
         for finding in examined.findings:
@@ -45,11 +47,10 @@ def print_examined(console: Console, examined: Examined, *, notes: Sequence[str]
     _print(console, _sum(examined))
 
 
-def as_json(target: str, examined: Examined, *, server: str | None, notes: Sequence[str]) -> str:
+def as_json(target: str, examined: Examined, server: ServerSettings | None) -> str:
     """What was found, as one object. Its fields are part of what the version promises."""
-    told = {
+    told: dict[str, Any] = {
         "target": target,
-        "server": server,
         "definitions": [each.name for each in examined.definitions],
         "sagas": [saga.name for saga in examined.sagas],
         "steps": list(examined.steps),
@@ -59,8 +60,14 @@ def as_json(target: str, examined: Examined, *, server: str | None, notes: Seque
             {"definition": each.definition, **_place(each.place), "what": each.what}
             for each in examined.unseen
         ],
-        "notes": list(notes),
+        "server": None,
     }
+    if server is not None:
+        told["server"] = {
+            "address": server.address,
+            "version": server.version,
+            "notes": list(server.notes),
+        }
     return msgspec.json.format(msgspec.json.encode(told), indent=2).decode()
 
 

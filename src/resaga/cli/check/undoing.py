@@ -11,7 +11,7 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -25,8 +25,8 @@ from resaga.step import step_parts
 
 __all__ = ["ignores_no_data"]
 
-TELLING: typing.Final = frozenset(("has_data", "outcome", "failed"))
-"""The fields of a compensation's context that tell whether there is data."""
+TELLING: typing.Final = frozenset(("has_data", "outcome", "failed", "forward_idempotency_key"))
+"""The fields of a compensation's context by which it can tell what there is to undo."""
 
 ASKING: typing.Final = frozenset(("isinstance", "issubclass", "type", "hasattr", "getattr"))
 """The functions that tell data and input apart."""
@@ -43,8 +43,8 @@ def ignores_no_data(step: AnyStep) -> Iterator[Finding]:
     types = _types(step)
     if types is None:
         return
-    data, input = types
-    if data is input or data == input:
+    data, taken = types
+    if data is taken or data == taken:
         if _is_record(data):
             return  # Whichever it is given, its fields mean the same.
     elif data in (None, type(None)):
@@ -52,7 +52,7 @@ def ignores_no_data(step: AnyStep) -> Iterator[Finding]:
     context, name = source.parameters[:2]
     if not _uses(source, name) or _asks(source, context, name):
         return
-    given = "None, as it takes no input" if input is None else f"the input ({_said(input)})"
+    given = "None, as it takes no input" if taken is None else f"the input ({_said(taken)})"
     yield Finding(
         code="RS102",
         definition=f"step {step.name}",
@@ -85,14 +85,19 @@ def _types(step: AnyStep) -> tuple[Any, Any] | None:
 
 
 def _is_record(declared: object) -> bool:
-    """Whether its values have named fields, which say what they mean."""
-    kind = typing.get_origin(declared) or declared
-    return isinstance(kind, type) and (
-        dataclasses.is_dataclass(kind)
-        or issubclass(kind, msgspec.Struct)
-        or typing.is_typeddict(kind)
-        or hasattr(kind, "model_fields")
-        or hasattr(kind, "_fields")
+    """Whether its values, or those in it, have named fields, which say what they mean."""
+    if any(map(_is_record, typing.get_args(declared))):
+        return True
+    kind: object = typing.get_origin(declared) or declared
+    if not isinstance(kind, type):
+        return False
+    cls = cast("type[object]", kind)
+    return (
+        dataclasses.is_dataclass(cls)
+        or issubclass(cls, msgspec.Struct)
+        or typing.is_typeddict(cls)
+        or hasattr(cls, "model_fields")
+        or hasattr(cls, "_fields")
     )
 
 
