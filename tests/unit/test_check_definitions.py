@@ -214,7 +214,7 @@ async def w(saga: Saga, order: Order) -> None:
 
 app = restate.app([w])
 """
-    codes = found(checked(tmp_path, text))
+    codes = [each for each in found(checked(tmp_path, text)) if each[0] != "RS101"]
     assert codes == [("RS401", "step Read"), ("RS402", "step Lost")]
 
 

@@ -197,7 +197,12 @@ def test_nothing_can_fail_after_it(case: str, tmp_path: Path) -> None:
 
 
 ACTIONS = {
-    "no call": ("return None", False),
+    "a sketch": ("return None", True),
+    "a sketch that waits": ("await asyncio.sleep(0)\nreturn None", True),
+    "a sketch of a value": ("order = Order(max(order.amount, 3))", True),
+    "something by chance": ("return random.choice([1, 2])", False),
+    "a list of the module's": ("table.append(order.amount)", True),
+    "a look at the module's list": ("return table[order.amount]", False),
     "a check": (
         "if order.amount > 5:\n    raise TerminalError(f'{order.amount:,} is too much')",
         False,
@@ -205,8 +210,8 @@ ACTIONS = {
     "a question": ("await bank.get_rate(order.amount)", False),
     "a query": ("async with shop() as session:\n    await session.execute(select(1))", False),
     "a statement": ("async with shop() as session:\n    await session.execute(insert(1))", True),
-    "a value": ("kept = [Order(1)]\nkept.append(Order(2))\nOrder(len(kept))", False),
-    "a log": ("logger.info('hello')", False),
+    "a list of its own": ("mine = [await bank.get_rate(1)]\nmine.append(Order(2))", False),
+    "a log": ("logger.info('hello')\nassert order.amount", False),
     "a question and a change": ("await bank.get_or_create(order.amount)", True),
     "a call": ("await bank.http.post(order.amount)", True),
     "a function of mine": ("await really(order)", True),
@@ -230,7 +235,12 @@ async def really(order: Order) -> None:
 
 
 async def harmless(order: Order) -> int:
-    return max(order.amount, 3)
+    return await bank.get_rate(order.amount)
+
+
+import random
+
+table: list[int] = []
 
 
 @saga_step("Tried")
@@ -337,6 +347,25 @@ def test_the_step_decides_whether_there_may_be_no_data(case: str, tmp_path: Path
     assert found(examined) == ([("RS102", "step Charge")] if wrong else [])
 
 
+@pytest.mark.parametrize(
+    ("data", "undo", "wrong"),
+    [
+        ("str", "pass", True),
+        ("str | int", "pass", False),
+        ("object", "pass", False),
+        ("float | str", "pass", False),
+        ("str", "await bank.refund(step.input)", False),
+        ("str", "await bank.refund(step.forward_idempotency_key)", False),
+    ],
+)
+def test_an_annotation_that_does_not_admit_the_input(
+    data: str, undo: str, wrong: bool, tmp_path: Path
+) -> None:
+    examined = checked(tmp_path, charging(undo, returns="str", takes="int", data=data))
+    assert found(examined) == ([("RS102", "step Charge")] if wrong else [])
+    assert all("takes str only" in each.what for each in examined.findings)
+
+
 def test_none_is_what_a_step_without_input_leaves(tmp_path: Path) -> None:
     text = charging("if data is not None:\n    await bank.refund(data)", returns="int", takes="")
     assert found(checked(tmp_path, text)) == []
@@ -352,3 +381,37 @@ def test_a_finding_says_what_why_and_the_mend(tmp_path: Path) -> None:
     assert "its compensation refund uses 'data' without asking what it is" in finding.what
     assert "'data' is the input (int)" in finding.why
     assert "step.has_data" in finding.mend
+
+
+# RS103: two steps of one name
+
+NAMESAKES = """
+again = create_saga_step("Kept", undo_kept, undo_kept)
+
+
+@saga_workflow("W")
+async def w(saga: Saga, order: Order) -> None:
+{body}
+
+
+app = restate.app([w])
+"""
+
+
+ELSE = ("else:", "    await again(saga, order)")
+
+
+@pytest.mark.parametrize(
+    ("lines", "wrong"),
+    [
+        (["await kept(saga, order)", "await again(saga, order)"], True),
+        (["await saga.gather(kept(saga, order), again(saga, order))"], True),
+        (["try:", "    await kept(saga, order)", "finally:", "    await again(saga, order)"], True),
+        (["await (kept if order.amount else again)(saga, order)"], False),
+        (["if order.amount:", "    await kept(saga, order)", *ELSE], False),
+        (["await kept(saga, order)", "await kept(saga, order)"], False),
+    ],
+)
+def test_two_steps_of_one_name_in_one_saga(lines: list[str], wrong: bool, tmp_path: Path) -> None:
+    text = NAMESAKES.format(body="\n".join(f"    {line}" for line in lines))
+    assert [each.code for each in checked(tmp_path, text).findings] == (["RS103"] if wrong else [])

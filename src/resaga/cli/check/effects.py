@@ -2,17 +2,18 @@
 
 An effect is a call, or a change, of something that the action has not made itself. Not counted are
 calls that ask or compute, by what is called and by its name: `session.scalar(...)` asks, as does
-`load_customer(...)`; `inventory.reserve(...)` does something.
+`load_customer(...)`; `inventory.reserve(...)` does something. An action that does nothing, and
+does not ask or refuse either, is taken to have effects: it is a sketch of one that will.
 """
 
 from __future__ import annotations
 
 import ast
-import builtins
-import logging
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Final
 
@@ -34,6 +35,9 @@ __all__ = ["Effects"]
 
 WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
+_TABLES: Final = (Mapping, AbstractSet, list)
+"""What an action may look something up in."""
+
 DEPTH: Final = 6
 """How many of the user's functions are followed into each other."""
 
@@ -48,21 +52,31 @@ class Effects:
         """Whether its action, or durable body, has effects."""
         known = self._known.get(id(step))
         if known is None:
-            known = self._known[id(step)] = _in_function(step_parts(step).run.fn, DEPTH)
+            seen = _Seen()
+            acts = _in_function(step_parts(step).run.fn, DEPTH, seen)
+            known = self._known[id(step)] = acts or not seen.asks
         return known
 
 
-def _in_function(fn: object, depth: int) -> bool:
+@dataclass(slots=True)
+class _Seen:
+    """Whether an action, or what it calls, asks somebody or something, or refuses."""
+
+    asks: bool = False
+
+
+def _in_function(fn: object, depth: int, seen: _Seen) -> bool:
     source = source_of(fn)
     if source is None or depth == 0:
         return True
-    return _Action(scope_of(source), depth).has_effects(source.node)
+    return _Action(scope_of(source), depth, seen).has_effects(source.node)
 
 
 class _Action:
-    def __init__(self, scope: Scope, depth: int) -> None:
+    def __init__(self, scope: Scope, depth: int, seen: _Seen) -> None:
         self._scope = scope
         self._depth = depth
+        self._seen = seen
 
     def has_effects(self, node: FunctionNode) -> bool:
         body = [node.body] if isinstance(node, ast.Lambda) else node.body
@@ -73,6 +87,7 @@ class _Action:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda() | ast.ClassDef():
                 return False  # Looked at where it is called.
             case ast.Raise() | ast.Assert():
+                self._seen.asks = True
                 return False
             case ast.With(items=items, body=body) | ast.AsyncWith(items=items, body=body):
                 # Something is opened; what is done with it counts.
@@ -90,6 +105,9 @@ class _Action:
                 return True
             case ast.Call():
                 return self._call(node)
+            case ast.Name(id=name):
+                self._seen.asks |= isinstance(self._scope.outside(name), _TABLES)
+                return False
             case _:
                 return any(map(self._has, ast.iter_child_nodes(node)))
 
@@ -107,53 +125,58 @@ class _Action:
 
     def _call(self, node: ast.Call) -> bool:
         name = _name(node.func)
+        if isinstance(node.func, ast.Attribute) and name in FILLS:
+            return not self._is_own(node.func) or any(map(self._has, _arguments(node)))
         found = self._scope.resolve(node.func)
-        if self._asks(node, name, known=bool(found)):
+        if self._is_harmless(node, name, known=bool(found)):
             # What is given to it is how the question is put, unless it is waited for itself.
             return any(self._has(each) for part in _arguments(node) for each in _awaited(part))
         if any(map(self._has, _arguments(node))) or self._has(node.func):
             return True
         return not found or any(map(self._does, found))
 
-    def _asks(self, node: ast.Call, name: str, *, known: bool) -> bool:
-        """Whether a call asks or computes, by what it is called."""
-        if isinstance(node.func, ast.Attribute):
-            root = _root(node.func)
-            if isinstance(root, ast.Name) and root.id.lstrip("_").lower() in LOGGERS:
-                return True
-            if (name in COMPUTES and not known) or (name in FILLS and self._is_own(node.func)):
-                return True
+    def _is_harmless(self, node: ast.Call, name: str, *, known: bool) -> bool:
+        """Whether a call asks, computes or logs, by what it is called."""
+        root = _root(node.func)
+        if isinstance(root, ast.Name) and root.id.lstrip("_").lower() in LOGGERS:
+            return True
+        if isinstance(node.func, ast.Attribute) and name in COMPUTES and not known:
+            return True
+        words = [word.lower() for word in WORDS.findall(name)]
+        if words == ["sleep"]:
+            return True
+        asks = bool(words) and words[0] in ASKING and DOING.isdisjoint(words[1:])
         if name == "execute" and node.args:
             query = _root(node.args[0])
-            return isinstance(query, ast.Name) and query.id == "select"
-        words = [word.lower() for word in WORDS.findall(name)]
-        return bool(words) and words[0] in ASKING and DOING.isdisjoint(words[1:])
+            asks = isinstance(query, ast.Name) and query.id == "select"
+        self._seen.asks |= asks
+        return asks
 
     def _does(self, called: Any) -> bool:
         if isinstance(called, LocalFunction):
-            return self._depth == 0 or _Action(inner_scope(called), self._depth - 1).has_effects(
-                called.node
-            )
+            inside = _Action(inner_scope(called), self._depth - 1, self._seen)
+            return self._depth == 0 or inside.has_effects(called.node)
         module = _module(called)
         if isinstance(called, type):
             return False  # A value is made.
         if module == "builtins":
             return getattr(called, "__name__", "") in CHANGING_BUILTINS
-        if module in COMPUTING_MODULES or isinstance(called, logging.Logger):
+        if module in COMPUTING_MODULES:
+            self._seen.asks = True
             return False
         inner = inner_function(called)
         if module == "resaga":
             return getattr(inner, "__module__", "") != "resaga.response"
         if inner is None or not _is_users(inner):
             return True
-        return _in_function(inner, self._depth - 1)
+        return _in_function(inner, self._depth - 1, self._seen)
 
 
 def _module(called: object) -> str:
     if isinstance(called, BuiltinFunctionType) and isinstance(called.__self__, ModuleType):
         return called.__self__.__name__.partition(".")[0]
     owner = called if hasattr(called, "__module__") else type(called)
-    return str(getattr(owner, "__module__", None) or vars(builtins)["__name__"]).partition(".")[0]
+    return str(getattr(owner, "__module__", None) or "builtins").partition(".")[0]
 
 
 def _is_users(fn: FunctionType) -> bool:

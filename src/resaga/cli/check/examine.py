@@ -14,6 +14,7 @@ from resaga.cli.check.findings import Finding, Place, Unseen
 from resaga.cli.check.flow import AnyStep, inlined, is_step, steps_in
 from resaga.cli.check.given import missing_parameters, missing_services
 from resaga.cli.check.ignores import is_silenced
+from resaga.cli.check.namesakes import namesakes
 from resaga.cli.check.reading import FlowReader
 from resaga.cli.check.retries import endless_retries
 from resaga.cli.check.sagas import Definition, SagaHandler, sagas_of
@@ -80,6 +81,7 @@ def examine(
             if key not in reported:  # A nested workflow may be served on its own, too.
                 reported.add(key)
                 found.append(_stays_done(saga, each))
+        found += namesakes(saga, flow)
         found += missing_services(saga, bodies, steps.values())
         found += missing_parameters(saga, steps.values())
         found += endless_retries(saga, steps.values())

@@ -77,6 +77,14 @@ class Scope:
         values = self._values.get(name, [])
         return bool(values) and all(map(_makes_container, values))
 
+    def outside(self, name: str) -> object:
+        """What a name stands for that the function has from the module around it, or ``None``."""
+        if any(name in own for own in (self._values, self._items, self._functions, self._others)):
+            return None
+        if name in self.parameters:
+            return None
+        return self.outer.get(name) if self.parent is None else self.parent.outside(name)
+
     def resolve(self, expr: ast.expr, depth: int = DEPTH) -> list[Any]:
         """What an expression may stand for; nothing if that cannot be known."""
         if depth == 0:

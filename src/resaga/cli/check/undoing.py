@@ -9,11 +9,13 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import msgspec
+from typing_extensions import is_protocol
 
 from resaga.cli.check.findings import Finding
 from resaga.cli.check.flow import AnyStep
@@ -40,24 +42,33 @@ def ignores_no_data(step: AnyStep) -> Iterator[Finding]:
     source = source_of(compensate.fn)
     if source is None or len(source.parameters) < 2:
         return
-    types = _types(step)
-    if types is None:
+    known = _types(step)
+    if known is None:
         return
-    data, taken = types
+    data, taken = known
     if data is taken or data == taken:
         if _is_record(data):
             return  # Whichever it is given, its fields mean the same.
     elif data in (None, type(None)):
         return  # It leaves no data: it is always the input.
     context, name = source.parameters[:2]
-    if not _uses(source, name) or _asks(source, context, name):
+    if _asks(source, context, name):
+        return
+    declared, uses = _declared(compensate.fn), _uses(source, name)
+    if not uses and _reads_input(source, context):
+        return
+    if not _admits(declared, taken):
+        what = f"its compensation {source.node.name} takes {type_name(declared)} only"
+    elif uses:
+        what = f"its compensation {source.node.name} uses {name!r} without asking what it is"
+    else:
         return
     given = "None, as it takes no input" if taken is None else f"the input ({_said(taken)})"
     yield Finding(
         code="RS102",
         definition=f"step {step.name}",
         place=source.place,
-        what=f"its compensation {source.node.name} uses {name!r} without asking what it is",
+        what=what,
         why=(
             "it also runs when the step failed or its outcome is unknown; then the step has left "
             f"no data ({_said(data)}), and {name!r} is {given}"
@@ -82,6 +93,35 @@ def _types(step: AnyStep) -> tuple[Any, Any] | None:
         return data, resolve(run, declared, where=where, what="the input")
     except MisuseError:
         return None  # The rules on types tell.
+
+
+def _declared(compensate: Callable[..., object]) -> object:
+    """How a compensation's data is annotated."""
+    try:
+        annotation = parameters(compensate)[1].annotation
+        return resolve(compensate, annotation, where="a compensation", what="its data")
+    except (MisuseError, IndexError):
+        return inspect.Parameter.empty
+
+
+def _admits(declared: object, taken: object) -> bool:
+    """Whether an annotation admits the input; in doubt it does."""
+    arms = [type(None) if arm is None else arm for arm in _arms(declared)]
+    inputs = [type(None) if arm is None else arm for arm in _arms(taken)]
+    if not all(isinstance(arm, type) and not typing.get_args(arm) for arm in (*arms, *inputs)):
+        return True
+    kinds = cast("tuple[type, ...]", (*arms, *((int,) if float in arms else ())))
+    open_ends = (object, Any, inspect.Parameter.empty)
+    if any(kind in open_ends or is_protocol(kind) for kind in kinds):
+        return True
+    if inspect.Parameter.empty in inputs:
+        return True
+    return all(issubclass(cast("type", each), kinds) for each in inputs)
+
+
+def _arms(declared: object) -> tuple[object, ...]:
+    union = typing.get_origin(declared) in (typing.Union, types.UnionType)
+    return typing.get_args(declared) if union else (declared,)
 
 
 def _is_record(declared: object) -> bool:
@@ -109,6 +149,14 @@ def _said(declared: object) -> str:
 def _uses(source: FunctionSource, data: str) -> bool:
     return any(
         isinstance(node, ast.Name) and node.id == data and isinstance(node.ctx, ast.Load)
+        for statement in source.node.body
+        for node in ast.walk(statement)
+    )
+
+
+def _reads_input(source: FunctionSource, context: str) -> bool:
+    return any(
+        isinstance(node, ast.Attribute) and node.attr == "input" and _is(node.value, context)
         for statement in source.node.body
         for node in ast.walk(statement)
     )

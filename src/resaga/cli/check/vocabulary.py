@@ -23,9 +23,9 @@ ASKING: Final = _words(
     """
     are ask calculate can check compare compute contains convert count decode describe diff encode
     estimate exists fetch filter find first format get has hash head inspect is iter join keys list
-    load lookup map match measure next one parse peek preview price query quote raise read render
-    scalar scalars search select serialize should sleep sort split stat strip validate values
-    verify view
+    load lookup map match measure next now one parse peek preview price query quote raise random
+    read render scalar scalars search select serialize should sort split stat strip today utcnow
+    uuid validate values verify view
     """
 )
 """The first words of names of what asks or computes."""
@@ -43,13 +43,15 @@ COMPUTES: Final = _words(
     """
     capitalize copy date dict difference dumps endswith fromisoformat hexdigest intersection
     isoformat items json loads lower lstrip model_copy model_dump model_dump_json model_validate
-    now quantize replace rstrip startswith strftime text time title total_seconds union upper
-    utcnow weekday zfill
+    quantize replace rstrip startswith strftime text time title total_seconds union upper
+    weekday zfill
     """
 )
 """Further methods that change nothing outside of the action: of texts, numbers, times, models."""
 
-FILLS: Final = _words("add append discard extend insert pop remove setdefault update")
+FILLS: Final = _words(
+    "add append appendleft clear discard extend insert pop popitem popleft remove setdefault update"
+)
 """Methods of containers that change them."""
 
 CHANGING_BUILTINS: Final = _words("delattr eval exec input open setattr")
@@ -58,7 +60,7 @@ CHANGING_BUILTINS: Final = _words("delattr eval exec input open setattr")
 COMPUTING_MODULES: Final = _words(
     """
     base64 collections copy dataclasses datetime decimal enum fractions functools hashlib hmac
-    itertools json logging math msgspec operator pydantic random re secrets statistics string
+    itertools json math msgspec operator pydantic random re secrets statistics string
     textwrap time typing unicodedata uuid zoneinfo
     """
 )
