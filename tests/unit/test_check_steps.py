@@ -280,6 +280,35 @@ app = restate.app([inner, outer])
     assert examined.unseen == []
 
 
+def test_methods_are_followed_where_their_object_is_known(tmp_path: Path) -> None:
+    examined = checked(
+        tmp_path,
+        """
+class Part:
+    step = bare
+
+    def __init__(self) -> None:
+        self.other = last
+
+    async def run(self, inner: Saga, order: Order) -> None:
+        await self.step(inner, order)
+        await self.other(inner, order)
+
+    async def __call__(self, saga: Saga, order: Order) -> None:
+        await self.run(saga, order)
+
+    async def body(self, saga: Saga, order: Order) -> None:
+        await part(saga, order)
+
+
+part = Part()
+app = restate.app([create_saga_workflow("W", part.body)])
+""",
+    )
+    assert found(examined) == BARE
+    assert examined.unseen == []
+
+
 def test_what_cannot_be_followed_is_said(tmp_path: Path) -> None:
     examined = checked(tmp_path, body("await vars(bank)['run'](saga)\nawait kept(saga, order)"))
     assert [each.definition for each in examined.unseen] == ["W"]

@@ -175,8 +175,9 @@ class _Action:
 def _module(called: object) -> str:
     if isinstance(called, BuiltinFunctionType) and isinstance(called.__self__, ModuleType):
         return called.__self__.__name__.partition(".")[0]
-    owner = called if hasattr(called, "__module__") else type(called)
-    return str(getattr(owner, "__module__", None) or "builtins").partition(".")[0]
+    inner = inner_function(called)
+    owner = inner if inner is not None else called if isinstance(called, type) else type(called)
+    return str(owner.__module__).partition(".")[0]
 
 
 def _is_users(fn: FunctionType) -> bool:

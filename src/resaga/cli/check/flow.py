@@ -31,8 +31,8 @@ AnyStep: TypeAlias = SagaStep[Any, Any, Any, Any]
 
 
 def is_step(value: object) -> TypeGuard[AnyStep]:
-    """Whether it is a step."""
-    return isinstance(value, SagaStep)
+    """Whether it is a step; nothing of the value's own is asked."""
+    return issubclass(type(value), SagaStep)
 
 
 @dataclass(frozen=True, slots=True)

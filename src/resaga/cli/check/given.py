@@ -100,7 +100,7 @@ def missing_parameters(saga: SagaHandler, steps: Iterable[AnyStep]) -> Iterator[
 def _need(needed: dict[Any, str], fn: object, kind: type[object], who: str) -> None:
     """Note the services that a function's first parameter, a ``kind`` of them, asks for."""
     inner = inner_function(fn)
-    taken = () if inner is None else parameters(inner)
+    taken = () if inner is None else parameters(cast("Callable[..., object]", fn))
     if inner is None or not taken:
         return
     try:

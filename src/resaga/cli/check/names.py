@@ -7,7 +7,7 @@ import builtins
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import FunctionType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any, cast
 
 from resaga.cli.check.source import FunctionNode, FunctionSource, SourceFile
@@ -134,7 +134,7 @@ class Scope:
         if isinstance(key, ast.Constant):
             wanted: Any = key.value
             for one in self.resolve(base, depth):
-                if isinstance(one, Mapping | list | tuple):
+                if isinstance(one, dict | list | tuple):
                     try:
                         return [cast("Any", one)[wanted]]
                     except (LookupError, TypeError):
@@ -280,14 +280,24 @@ def _attribute(base: object, attribute: str) -> list[Any]:
         found: object = vars(base).get(attribute, _NOTHING)
     else:
         found = inspect.getattr_static(base, attribute, _NOTHING)
-    if isinstance(found, staticmethod | classmethod):
-        found = cast("Any", found).__func__
-    return [] if found is _NOTHING or isinstance(found, property) else [found]
+    match found:
+        case staticmethod():
+            return [cast("Any", found).__func__]
+        case classmethod():
+            owner = base if isinstance(base, type) else type(base)
+            return [MethodType(cast("Any", found).__func__, owner)]
+        case FunctionType() if not isinstance(base, ModuleType | type):
+            is_own = inspect.getattr_static(type(base), attribute, None) is not found
+            return [found if is_own else MethodType(found, base)]
+        case property():
+            return []
+        case _:
+            return [] if found is _NOTHING else [found]
 
 
 def _items_of(value: object) -> list[Any]:
-    if isinstance(value, Mapping):
-        return list(cast("Mapping[object, object]", value).values())
+    if isinstance(value, dict):
+        return list(cast("dict[object, object]", value).values())
     if isinstance(value, list | tuple | set | frozenset):
         return list(cast("Sequence[object]", value))
     return []

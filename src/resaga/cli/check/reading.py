@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping
+from types import BuiltinFunctionType
 from typing import Any, Final, TypeAlias, cast
 
 from restate import TerminalError
@@ -69,7 +70,8 @@ class FlowReader:
                 Unseen(definition=self._definition, place=None, what="its body has no source")
             )
             return NOTHING
-        return self._function(source, body.fn, source.parameters[position : position + 1])
+        names = source.parameters[position : position + 1]
+        return self._function(source, body.fn, names, source.given)
 
     # -- Functions ---------------------------------------------------------------------------
 
@@ -259,7 +261,8 @@ class FlowReader:
                 flows.append(NOTHING)
             elif source := source_of(one):
                 bound = dict(zip(source.parameters, args, strict=False)) | words
-                flows.append(self._function(source, one, *_given(bound, scope)))
+                sagas, given = _given(bound, scope)
+                flows.append(self._function(source, one, sagas, {**source.given, **given}))
         if not flows:
             return self._unknown(node, scope)
         return flows[0] if len(flows) == 1 else Choice(tuple(flows))
@@ -268,13 +271,16 @@ class FlowReader:
         place = scope.file.place(node)
         what = f"what {ast.unparse(node.func)}(...) does with the saga"
         self.unseen.append(Unseen(definition=self._definition, place=place, what=what))
-        return Fails(f"{ast.unparse(node.func)}(...), which is given the saga", place)
+        return Fails(f"{ast.unparse(node.func)}(...)", place)
 
 
 def _is_known(called: object) -> bool:
     """Whether it runs no steps: Python's own functions, and resaga's that are not named above."""
     inner = inner_function(called)
-    module = str(getattr(called if inner is None else inner, "__module__", ""))
+    owner = inner if inner is not None else called if isinstance(called, type) else type(called)
+    module = str(owner.__module__)
+    if inner is None and isinstance(called, BuiltinFunctionType):
+        return True
     return module == "builtins" or module.partition(".")[0] == "resaga"
 
 

@@ -8,6 +8,7 @@ from resaga.cli.check.findings import Finding
 from resaga.cli.check.flow import AnyStep
 from resaga.cli.check.sagas import SagaHandler
 from resaga.cli.check.source import source_of
+from resaga.policy import Retry
 from resaga.step import step_parts
 
 __all__ = ["endless_retries"]
@@ -32,8 +33,8 @@ def endless_retries(saga: SagaHandler, steps: Iterable[AnyStep]) -> Iterator[Fin
                     f"its retry has no end, and {saga.name} runs it under a deadline of {deadline}"
                 ),
                 why=(
-                    "the deadline takes effect at the next attempt only, the waits between "
-                    "attempts grow, and such a policy never has the saga paused for an operator"
+                    f"the deadline takes effect at the next attempt only, {_waits(options.retry)}, "
+                    "and such a policy never has the saga paused for an operator"
                 ),
                 mend=(
                     "give the Retry max_attempts or max_duration, or leave it out: Restate's own "
@@ -62,3 +63,9 @@ def endless_retries(saga: SagaHandler, steps: Iterable[AnyStep]) -> Iterator[Fin
                 ),
                 also=also,
             )
+
+
+def _waits(retry: Retry) -> str:
+    if retry.max_interval is None:
+        return "and the waits between attempts grow and grow"
+    return f"which may come {retry.max_interval} late"

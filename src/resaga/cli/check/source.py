@@ -8,7 +8,7 @@ import inspect
 import io
 import linecache
 import tokenize
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType, MethodType
@@ -24,6 +24,9 @@ __all__ = [
     "inner_function",
     "source_of",
 ]
+
+WRAPPERS = 20
+"""How many decorators and the like may stand around a function."""
 
 FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
@@ -57,11 +60,19 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FunctionSource:
-    """A function and its source."""
+    """A function and its source.
+
+    Attributes:
+        fn: The function.
+        file: The file that it is in.
+        node: The function in it.
+        bound: Its first arguments, where they are given already: those of a method, of a partial.
+    """
 
     fn: FunctionType
     file: SourceFile
     node: ast.FunctionDef | ast.AsyncFunctionDef
+    bound: tuple[object, ...] = ()
 
     @property
     def place(self) -> Place:
@@ -70,43 +81,61 @@ class FunctionSource:
 
     @property
     def parameters(self) -> list[str]:
-        """Its positional parameters."""
+        """Its positional parameters, without those that are bound."""
+        return self._positional[len(self.bound) :]
+
+    @property
+    def given(self) -> dict[str, list[object]]:
+        """What those are that are bound."""
+        return {name: [value] for name, value in zip(self._positional, self.bound, strict=False)}
+
+    @property
+    def _positional(self) -> list[str]:
         return [each.arg for each in (*self.node.args.posonlyargs, *self.node.args.args)]
 
 
 def inner_function(fn: object) -> FunctionType | None:
     """The function behind decorators, methods and partials; ``None`` if it is not Python's."""
-    seen = 0
-    while seen < 20:
-        seen += 1
-        if isinstance(fn, functools.partial):
-            fn = cast("functools.partial[object]", fn).func
-        elif isinstance(fn, MethodType):
-            fn = fn.__func__
-        elif hasattr(fn, "__wrapped__"):
-            fn = inspect.unwrap(cast("Callable[..., object]", fn))
-        elif isinstance(fn, FunctionType):
-            return fn
-        elif isinstance(fn, type) or not callable(fn):
-            return None
-        else:
-            fn = getattr(type(fn), "__call__", None)  # noqa: B004  # the function, not whether
-    return None
+    return _unwound(fn)[0]
 
 
 def source_of(fn: object) -> FunctionSource | None:
     """The source of a function; ``None`` where there is none, of a lambda, say."""
-    inner = inner_function(fn)
+    inner, bound = _unwound(fn)
     if inner is None:
         return None
-    file = file_at(Path(inner.__code__.co_filename))
+    code = inner.__code__
+    file = file_at(Path(code.co_filename))
     if file is None:
         return None
-    code = inner.__code__
     for node in file.functions():
         if node.name == code.co_name and _first_line(node) == code.co_firstlineno:
-            return FunctionSource(inner, file, node)
+            return FunctionSource(inner, file, node, bound)
     return None
+
+
+def _unwound(fn: object) -> tuple[FunctionType | None, tuple[object, ...]]:
+    """The function that is run in the end, and its first arguments that are known."""
+    bound: tuple[object, ...] = ()
+    for _ in range(WRAPPERS):
+        if isinstance(fn, functools.partial):
+            partial = cast("functools.partial[object]", fn)
+            bound, fn = (*partial.args, *bound), partial.func
+        elif isinstance(fn, MethodType):
+            bound, fn = (fn.__self__, *bound), fn.__func__
+        elif isinstance(fn, type):
+            return None, ()
+        elif (wrapped := inspect.getattr_static(fn, "__wrapped__", None)) is not None:
+            fn = wrapped
+        elif isinstance(fn, FunctionType):
+            return fn, bound
+        else:
+            # An object that can be called.
+            called: object = inspect.getattr_static(type(fn), "__call__", None)
+            if not isinstance(called, FunctionType):
+                return None, ()
+            bound, fn = (fn, *bound), called
+    return None, ()
 
 
 def _first_line(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:

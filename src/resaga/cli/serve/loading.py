@@ -72,6 +72,7 @@ def _import_failed(target: str, module: str, error: Exception) -> str:
         where = f"{error.filename}, line {error.lineno}"
         return f"{target} does not import: {where}: {type(error).__name__}: {error.msg}"
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if "importlib" not in frame.filename]
+    # Python's own frames come last where its code raises: os.environ["..."], say.
+    ours = [f for f in frames if "importlib" not in f.filename and "<frozen" not in f.filename]
     where = f"{ours[-1].filename}, line {ours[-1].lineno}: " if len(ours) > 1 else ""
     return f"{target} does not import: {where}{type(error).__name__}: {error}"
