@@ -310,7 +310,7 @@ def test_what_serves_nothing_of_restates_is_bad_input(tmp_path: Path) -> None:
 
 
 def test_what_does_not_import_is_bad_input(tmp_path: Path) -> None:
-    name, _ = write(tmp_path, "raise ValueError('Service is down already')")
+    name, _ = write(tmp_path, "raise ValueError('Service Bank already exists')")
     with pytest.raises(BadInput, match="does not import"):
         load(f"{name}:app")
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from resaga.cli import command
 from resaga.cli.check.findings import CODES
+from resaga.cli.check.run import run
+from resaga.cli.check.show import print_examined
 from tests.support.checked import write
 from tests.support.terminal import Run, in_pipe, on_terminal
 
@@ -61,11 +67,11 @@ def lines(file: Path, *begins: str) -> list[int]:
 
 async def test_in_a_pipe_one_finding_is_one_line(tmp_path: Path, env: dict[str, str]) -> None:
     name, file = write(tmp_path, WRONG)
-    run = await in_pipe("check", f"{name}:app", env=env)
-    assert (run.status, run.errors) == (1, "")
-    assert "\x1b" not in run.output
+    ran = await in_pipe("check", f"{name}:app", env=env)
+    assert (ran.status, ran.errors) == (1, "")
+    assert "\x1b" not in ran.output
     at = lines(file, "async def bare", "async def refund", "    await vars(bank)")
-    bare, refund, unseen, summary = run.lines
+    bare, refund, unseen, summary = ran.lines
     assert bare.startswith(
         f"{file}:{at[0]}: RS101 step Bare: it has no compensation, and in Checkout "
     )
@@ -81,14 +87,14 @@ async def test_on_a_terminal_it_is_as_wide_as_that(
     columns: int, tmp_path: Path, env: dict[str, str]
 ) -> None:
     name, _ = write(tmp_path, WRONG)
-    run = await on_terminal("check", f"{name}:app", columns=columns, env=env)
-    assert run.status == 1
-    assert "\x1b[" in run.output
-    assert max(map(len, run.lines)) <= min(columns, 100), run.lines
-    text = " ".join(" ".join(run.lines).split())
+    ran = await on_terminal("check", f"{name}:app", columns=columns, env=env)
+    assert ran.status == 1
+    assert "\x1b[" in ran.output
+    assert max(map(len, ran.lines)) <= min(columns, 100), ran.lines
+    text = " ".join(" ".join(ran.lines).split())
     assert "RS101 step Bare" in text
     assert "Mend: give it a compensation" in text
-    assert run.lines[-1] == "2 findings; 1 saga and 2 steps looked at"
+    assert ran.lines[-1] == "2 findings; 1 saga and 2 steps looked at"
 
 
 def here(*args: str) -> Run:
@@ -111,9 +117,9 @@ def test_nothing_wrong_is_status_0(program: str) -> None:
 
 def test_json_is_for_programs(tmp_path: Path, program: str) -> None:
     name, file = write(tmp_path, WRONG)
-    run = here(f"{name}:app", "--json")
-    assert (run.status, run.errors) == (1, "")
-    told = json.loads(run.output)
+    ran = here(f"{name}:app", "--json")
+    assert (ran.status, ran.errors) == (1, "")
+    told = json.loads(ran.output)
     at = lines(file, "async def bare", "async def refund", "    await vars(bank)")
     assert [(each["code"], each["file"], each["line"]) for each in told["findings"]] == [
         ("RS101", str(file), at[0]),
@@ -134,11 +140,11 @@ def test_bad_use_takes_one_line(program: str, tmp_path: Path) -> None:
         ([program, "--admin", "http://127.0.0.1:1"], "does not answer"),
         ([program, "--admin", "nonsense"], "no address"),
     ]:
-        run = here(*args)
-        assert (run.status, run.output) == (2, ""), args
-        assert run.errors.startswith("resaga: error: ")
-        assert said in run.errors
-        assert run.errors.count("\n") == 1
+        ran = here(*args)
+        assert (ran.status, ran.output) == (2, ""), args
+        assert ran.errors.startswith("resaga: error: ")
+        assert said in ran.errors
+        assert ran.errors.count("\n") == 1
     assert here("--debug", f"{broken}:app").status == 1, "the traceback is Python's own"
     assert here(program, "--nonsense").status == 2
 
@@ -169,7 +175,27 @@ def test_examples_are_clean() -> None:
     assert ran.stdout.splitlines() == [f"{name} True []" for name in names], ran.stderr
 
 
+GUIDE = (ROOT / "docs" / "guide" / "checking.md").read_text("utf-8")
+
+
 def test_the_guide_has_a_row_for_each_code() -> None:
-    guide = (ROOT / "docs" / "guide" / "checking.md").read_text("utf-8")
-    rows = [line.split("`")[1] for line in guide.splitlines() if line.startswith("| `RS")]
+    rows = [line.split("`")[1] for line in GUIDE.splitlines() if line.startswith("| `RS")]
     assert rows == list(CODES)
+
+
+def test_the_guide_shows_what_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop, silenced = re.findall(r"^```python\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
+    (printed,) = re.findall(r"^```text\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    Path("shop.py").write_text(shop, "utf-8")
+    screen = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+    print_examined(screen, *run("shop:app", admin=None, token=None))
+    assert cast(io.StringIO, screen.file).getvalue() == printed
+    again = f"{silenced}\n\n@saga_workflow('W')\nasync def w(saga: Saga) -> None:\n"
+    again += "    await notify_again(saga, 'anna')\n    await charge(saga, 5)\n"
+    Path("shop2.py").write_text(f"{shop}\n{again}\napp = restate.app([w])\n", "utf-8")
+    examined, _ = run("shop2:app", admin=None, token=None)
+    assert [each.code for each in examined.silenced] == ["RS101"]
+    assert [each.code for each in examined.findings] == ["RS102"]

@@ -138,7 +138,7 @@ def _stays_done(saga: SagaHandler, found: Unprotected) -> Finding:
         why="if that fails for good, the saga rolls back, and what this step did stays done",
         mend=(
             "give it a compensation, run it last, or put saga.pivot() after it; if there is "
-            "nothing to undo, say so where it is defined: # resaga: ignore[RS101]"
+            "nothing to undo, silence this where the step is defined"
         ),
         also=(found.place,),
     )

@@ -10,12 +10,17 @@ from typing import Final
 from resaga.cli.check.findings import Finding, Place
 from resaga.cli.check.source import SourceFile, file_at
 
-__all__ = ["is_silenced"]
+__all__ = ["can_be_silenced", "is_silenced"]
 
 COMMENT: Final = re.compile(r"#\s*resaga:\s*ignore\[(?P<codes>[^\]]*)\]")
 
 REFUSED: Final = "RS4"
 """How the codes of what does not run anyway begin."""
+
+
+def can_be_silenced(finding: Finding) -> bool:
+    """Whether a comment could silence it: not what resaga refuses, which does not run anyway."""
+    return not finding.code.startswith(REFUSED)
 
 
 def is_silenced(finding: Finding) -> bool:
@@ -25,7 +30,7 @@ def is_silenced(finding: Finding) -> bool:
     end of its signature; at the end of any other line that the finding names; and in comments
     that stand by themselves right above either. What resaga refuses cannot be silenced.
     """
-    if finding.code.startswith(REFUSED):
+    if not can_be_silenced(finding):
         return False
     places = [] if finding.place is None else [finding.place]
     return any(finding.code in _codes(place) for place in (*places, *finding.also))

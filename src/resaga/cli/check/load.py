@@ -57,7 +57,8 @@ def load(target: str) -> Loaded:
             place = _place(refused.__traceback__)
             finding = refusal(refused, definition=_named_at(place) or target, place=place)
             return Loaded(definitions=(), findings=(finding,))
-        if isinstance(refused, ValueError) and (twice := TWICE.fullmatch(str(refused))):
+        twice = TWICE.fullmatch(str(refused)) if _is_sdks(refused) else None
+        if twice is not None and refused is not None:
             return _twice(twice, refused)
         raise
     definitions = definitions_of(app)
@@ -69,7 +70,7 @@ def load(target: str) -> Loaded:
     return Loaded(definitions=definitions)
 
 
-def _twice(said: re.Match[str], error: ValueError) -> Loaded:
+def _twice(said: re.Match[str], error: BaseException) -> Loaded:
     name, within = said["name"], said["in"]
     place = _place(error.__traceback__)
     if within is not None:
@@ -91,6 +92,14 @@ def _twice(said: re.Match[str], error: ValueError) -> Loaded:
     )
     once = {each.name: each for each in reversed(definitions)}
     return Loaded(definitions=list(once.values())[::-1], findings=(finding,))
+
+
+def _is_sdks(error: BaseException | None) -> bool:
+    """Whether the SDK itself has refused a value."""
+    if not isinstance(error, ValueError):
+        return False
+    *_, raised = traceback.extract_tb(error.__traceback__)
+    return Path(raised.filename).is_relative_to(_RESTATE)
 
 
 def _given(trace: TracebackType | None) -> list[Definition]:

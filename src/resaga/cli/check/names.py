@@ -213,7 +213,7 @@ def scope_of(
     """The scope of a function's code, in which some parameters stand for what they are given."""
     scope = Scope(
         source.file,
-        _outer(source.fn),
+        _outer(source),
         sagas=sagas,
         parameters=_parameters(source.node),
         given=given or {},
@@ -241,7 +241,8 @@ def inner_scope(
     return scope
 
 
-def _outer(fn: FunctionType) -> Mapping[str, object]:
+def _outer(source: FunctionSource) -> Mapping[str, object]:
+    fn: Any = source.fn
     names: dict[str, object] = dict(fn.__globals__)
     for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=False):
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -11,9 +11,12 @@ from rich.text import Text
 
 from resaga.cli.check.examine import Examined
 from resaga.cli.check.findings import CODES, Finding, Place, Unseen, shown_path
+from resaga.cli.check.ignores import can_be_silenced
 from resaga.cli.check.server import ServerSettings
 
 __all__ = ["as_json", "print_examined"]
+
+HINT: Final = "silence one where it is defined: # resaga: ignore[CODE] why"
 
 WIDEST: Final = 100
 """Columns beyond which text is not easier to read."""
@@ -30,7 +33,7 @@ def print_examined(console: Console, examined: Examined, server: ServerSettings 
         examined: What was found.
         server: What a server said, if one was asked.
     """
-    notes = [] if server is None else server.notes
+    notes: Sequence[str] = () if server is None else server.notes
     if console.is_terminal:
         width = min(console.width, WIDEST)
         for finding in examined.findings:
@@ -41,6 +44,10 @@ def print_examined(console: Console, examined: Examined, server: ServerSettings 
                 _print(console, text)
         if examined.findings or examined.unseen or notes:
             _print(console, Text())
+        if any(can_be_silenced(finding) for finding in examined.findings):
+            _print(
+                console, Text("silence one where it is defined: # resaga: ignore[CODE] why", "dim")
+            )
     else:
         lines = [*map(_line, examined.findings), *map(_unseen, examined.unseen), *notes]
         console.file.writelines(f"{line}\n" for line in lines)
