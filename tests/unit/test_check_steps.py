@@ -252,6 +252,26 @@ async def tried(step: StepContext, order: Order) -> None:
     assert found(examined) == ([("RS101", "step Tried")] if has_effects else [])
 
 
+def test_the_name_of_a_sketch_tells_what_it_will_do(tmp_path: Path) -> None:
+    examined = checked(
+        tmp_path,
+        """
+@saga_step("Quote")
+async def quote_price(step: StepContext, order: Order) -> int:
+    return order.amount
+
+
+@saga_step("Tried")
+async def hold_price(step: StepContext, order: Order) -> int:
+    return order.amount
+"""
+        + body(
+            "await quote_price(saga, order)\nawait hold_price(saga, order)\nawait last(saga, order)"
+        ),
+    )
+    assert found(examined) == [("RS101", "step Tried")]
+
+
 def test_modules_and_workflows_inside_are_followed(tmp_path: Path) -> None:
     examined = checked(
         tmp_path,

@@ -3,7 +3,8 @@
 An effect is a call, or a change, of something that the action has not made itself. Not counted are
 calls that ask or compute, by what is called and by its name: `session.scalar(...)` asks, as does
 `load_customer(...)`; `inventory.reserve(...)` does something. An action that does nothing, and
-does not ask or refuse either, is taken to have effects: it is a sketch of one that will.
+does not ask or refuse either, also not by its name, is taken to have effects: it is a sketch of one
+that will.
 """
 
 from __future__ import annotations
@@ -52,9 +53,10 @@ class Effects:
         """Whether its action, or durable body, has effects."""
         known = self._known.get(id(step))
         if known is None:
-            seen = _Seen()
-            acts = _in_function(step_parts(step).run.fn, DEPTH, seen)
-            known = self._known[id(step)] = acts or not seen.asks
+            run, seen = step_parts(step).run.fn, _Seen()
+            acts = _in_function(run, DEPTH, seen)
+            asks = seen.asks or _asks(getattr(run, "__name__", ""))
+            known = self._known[id(step)] = acts or not asks
         return known
 
 
@@ -142,10 +144,9 @@ class _Action:
             return True
         if isinstance(node.func, ast.Attribute) and name in COMPUTES and not known:
             return True
-        words = [word.lower() for word in WORDS.findall(name)]
-        if words == ["sleep"]:
+        if name == "sleep":
             return True
-        asks = bool(words) and words[0] in ASKING and DOING.isdisjoint(words[1:])
+        asks = _asks(name)
         if name == "execute" and node.args:
             query = _root(node.args[0])
             asks = isinstance(query, ast.Name) and query.id == "select"
@@ -170,6 +171,12 @@ class _Action:
         if inner is None or not _is_users(inner):
             return True
         return _in_function(inner, self._depth - 1, self._seen)
+
+
+def _asks(name: str) -> bool:
+    """Whether what has this name asks or computes."""
+    words = [word.lower() for word in WORDS.findall(name)]
+    return bool(words) and words[0] in ASKING and DOING.isdisjoint(words[1:])
 
 
 def _module(called: object) -> str:
