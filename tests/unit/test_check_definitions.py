@@ -38,6 +38,10 @@ class Shop:
     tenant: str
 
 
+class Table(TypedDict):
+    user: str
+
+
 class HasTenant(Protocol):
     tenant: str
 
@@ -71,6 +75,7 @@ SERVICES = {
     "any will do": ("Any", "[Any]", "", None),
     "the object": ("Shop", "[Shop]", ", services=Shop()", None),
     "another object": ("Shop", "[Shop]", ", services=bank", "RS202"),
+    "a table": ("Table", "[Table]", ", services={'user': 'me'}", None),
     "a provider": ("Shop", "[Shop]", ", services_from=shop_of", None),
     "another provider": ("Bank", "", ", services_from=shop_of", "RS202"),
     "a provider of which nothing is known": ("Bank", "", ", services_from=lambda r: r", None),

@@ -1,4 +1,4 @@
-"""`resaga check` on steps and compensations: RS101 and RS102, and what is none of them."""
+"""`resaga check` on steps and compensations: RS101 to RS104, and what is none of them."""
 
 from __future__ import annotations
 
@@ -336,19 +336,41 @@ def test_what_cannot_be_followed_is_said(tmp_path: Path) -> None:
     assert found(examined) == []
 
 
-# RS102: data that may be the input
+# RS102: data that may be the input; RS104: nothing is done then
 
-UNDO = {
-    "uses it": ("await bank.refund(data)", True),
-    "hands it on": ("await bank.refund(str(data))", True),
-    "does not use it": ("await bank.refund(step.input)", False),
-    "asks has_data": ("if step.has_data:\n    await bank.refund(data)", False),
-    "asks the outcome": ("if step.outcome == 'completed':\n    await bank.refund(data)", False),
-    "asks whether it failed": ("if not step.failed:\n    await bank.refund(data)", False),
-    "matches": ("match data:\n    case int(): await bank.refund(data)", False),
-    "asks for the type": ("if isinstance(data, int):\n    await bank.refund(data)", False),
-    "goes by the key": ("await bank.refund(data, key=step.forward_idempotency_key)", False),
-    "hands on its context": ("await bank.undo(step, data)", False),
+UNDO: dict[str, tuple[str, list[str]]] = {
+    "uses it": ("await bank.refund(data)", ["RS102"]),
+    "hands it on": ("await bank.refund(str(data))", ["RS102"]),
+    "does not use it": ("await bank.refund(step.input)", []),
+    "goes by the key": ("await bank.refund(data, key=step.forward_idempotency_key)", []),
+    "hands on its context": ("await bank.undo(step, data)", []),
+    "asks has_data": ("if step.has_data:\n    await bank.refund(data)", ["RS104"]),
+    "asks has_data, else": (
+        "if step.has_data:\n    await bank.refund(data)\nelse:\n    await bank.find_and_refund(1)",
+        [],
+    ),
+    "returns without": ("if not step.has_data:\n    return\nawait bank.refund(data)", ["RS104"]),
+    "asks the outcome": ("if step.outcome == 'completed':\n    await bank.refund(1)", ["RS104"]),
+    "asks for unknown": ("if step.outcome != 'failed':\n    await bank.refund(1)", []),
+    "asks whether it failed": ("if not step.failed:\n    await bank.refund(data)", ["RS104"]),
+    "asks for more": ("if step.has_data or await bank.is_paid(1):\n    bank.refund(1)", []),
+    "matches one": ("match data:\n    case str(): await bank.refund(data)", ["RS104"]),
+    "matches both": ("match data:\n    case str() | int(): await bank.refund(data)", []),
+    "matches each": (
+        "match data:\n    case str(): await bank.refund(data)\n    case _: await bank.refund(1)",
+        [],
+    ),
+    "asks for the type": ("if isinstance(data, str):\n    await bank.refund(data)", ["RS104"]),
+    "asks for the other": ("if isinstance(data, int):\n    await bank.refund(data)", []),
+    "a sketch": ("pass", []),
+    "in a transaction": (
+        "async with bank.begin():\n    if step.has_data:\n        await bank.refund(data)",
+        ["RS104"],
+    ),
+    "tries": (
+        "try:\n    if step.has_data:\n        await bank.refund(1)\nexcept ValueError:\n    raise",
+        ["RS104"],
+    ),
 }
 
 
@@ -362,6 +384,10 @@ async def charge(step: StepContext{given}) -> {returns}:
     return await bank.charge(1)
 
 
+class Table(TypedDict):
+    name: str
+
+
 @charge.compensate
 async def refund(step: CompensationContext, data: {data}) -> None:
 {code}
@@ -370,9 +396,9 @@ async def refund(step: CompensationContext, data: {data}) -> None:
 
 @pytest.mark.parametrize("case", UNDO)
 def test_a_compensation_that_takes_its_data_for_granted(case: str, tmp_path: Path) -> None:
-    code, wrong = UNDO[case]
+    code, codes = UNDO[case]
     examined = checked(tmp_path, charging(code, returns="str", takes="int"))
-    assert found(examined) == ([("RS102", "step Charge")] if wrong else [])
+    assert found(examined) == [(each, "step Charge") for each in codes]
 
 
 TYPES = {
@@ -402,6 +428,8 @@ def test_the_step_decides_whether_there_may_be_no_data(case: str, tmp_path: Path
         ("str", "pass", True),
         ("str | int", "pass", False),
         ("object", "pass", False),
+        ("Any", "pass", False),
+        ("Table", "pass", False),
         ("float | str", "pass", False),
         ("str", "await bank.refund(step.input)", False),
         ("str", "await bank.refund(step.forward_idempotency_key)", False),
@@ -416,8 +444,11 @@ def test_an_annotation_that_does_not_admit_the_input(
 
 
 def test_none_is_what_a_step_without_input_leaves(tmp_path: Path) -> None:
-    text = charging("if data is not None:\n    await bank.refund(data)", returns="int", takes="")
-    assert found(checked(tmp_path, text)) == []
+    undo = "if data is not None:\n    await bank.refund(data)"
+    text = charging(undo, returns="int", takes="")
+    assert found(checked(tmp_path, text)) == [("RS104", "step Charge")]
+    both = f"{undo}\nelse:\n    await bank.refund(step.input)"
+    assert found(checked(tmp_path, charging(both, returns="int", takes=""))) == []
 
 
 def test_a_finding_says_what_why_and_the_mend(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from resaga.cli.check.vocabulary import (
 )
 from resaga.step import step_parts
 
-__all__ = ["Effects"]
+__all__ = ["Effects", "acts"]
 
 WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
@@ -60,6 +60,11 @@ class Effects:
         return known
 
 
+def acts(node: ast.AST, scope: Scope) -> bool:
+    """Whether some code of a function, seen in its scope, has effects."""
+    return _Action(scope, DEPTH, _Seen()).has(node)
+
+
 @dataclass(slots=True)
 class _Seen:
     """Whether an action, or what it calls, asks somebody or something, or refuses."""
@@ -81,10 +86,12 @@ class _Action:
         self._seen = seen
 
     def has_effects(self, node: FunctionNode) -> bool:
+        """Whether a function's body has."""
         body = [node.body] if isinstance(node, ast.Lambda) else node.body
-        return any(map(self._has, body))
+        return any(map(self.has, body))
 
-    def _has(self, node: ast.AST) -> bool:
+    def has(self, node: ast.AST) -> bool:
+        """Whether this has effects."""
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda() | ast.ClassDef():
                 return False  # Looked at where it is called.
@@ -94,7 +101,7 @@ class _Action:
             case ast.With(items=items, body=body) | ast.AsyncWith(items=items, body=body):
                 # Something is opened; what is done with it counts.
                 opened = (child for each in items for child in _arguments(each.context_expr))
-                return any(map(self._has, opened)) or any(map(self._has, body))
+                return any(map(self.has, opened)) or any(map(self.has, body))
             case ast.Assign(targets=targets) if any(map(self._changes, targets)):
                 return True
             case ast.AugAssign(target=target) | ast.AnnAssign(target=target) if self._changes(
@@ -111,7 +118,7 @@ class _Action:
                 self._seen.asks |= isinstance(self._scope.outside(name), _TABLES)
                 return False
             case _:
-                return any(map(self._has, ast.iter_child_nodes(node)))
+                return any(map(self.has, ast.iter_child_nodes(node)))
 
     def _changes(self, target: ast.expr) -> bool:
         """Whether a target is a part of something that the action has not made itself."""
@@ -128,12 +135,12 @@ class _Action:
     def _call(self, node: ast.Call) -> bool:
         name = _name(node.func)
         if isinstance(node.func, ast.Attribute) and name in FILLS:
-            return not self._is_own(node.func) or any(map(self._has, _arguments(node)))
+            return not self._is_own(node.func) or any(map(self.has, _arguments(node)))
         found = self._scope.resolve(node.func)
         if self._is_harmless(node, name, known=bool(found)):
             # What is given to it is how the question is put, unless it is waited for itself.
-            return any(self._has(each) for part in _arguments(node) for each in _awaited(part))
-        if any(map(self._has, _arguments(node))) or self._has(node.func):
+            return any(self.has(each) for part in _arguments(node) for each in _awaited(part))
+        if any(map(self.has, _arguments(node))) or self.has(node.func):
             return True
         return not found or any(map(self._does, found))
 

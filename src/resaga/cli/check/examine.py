@@ -21,6 +21,7 @@ from resaga.cli.check.sagas import Definition, SagaHandler, sagas_of
 from resaga.cli.check.settings import Settings, bad_settings, declared_settings
 from resaga.cli.check.source import file_at, inner_function, source_of
 from resaga.cli.check.undoing import ignores_no_data
+from resaga.cli.check.unknown import leaves_unknown
 from resaga.cli.check.values import refused_types
 from resaga.step import step_parts
 
@@ -90,6 +91,7 @@ def examine(
     every |= {id(step): step for step in _steps_of(modules)}
     for step in every.values():
         found += ignores_no_data(step)
+        found += leaves_unknown(step)
         found += refused_types(step)
     made = _made_at(every.values(), modules)
     placed = [_placed(each, made) for each in dict.fromkeys(found)]

@@ -12,6 +12,7 @@ CODES: Final[dict[str, str]] = {
     "RS101": "a step with effects has no compensation, and more comes after it",
     "RS102": "a compensation takes its data for granted",
     "RS103": "two steps of one name in one saga",
+    "RS104": "a compensation that undoes nothing where the outcome is unknown",
     "RS201": "a saga needs services, and nobody gives them",
     "RS202": "a saga gets other services than it needs",
     "RS203": "a step needs a parameter that nobody injects",

@@ -12,6 +12,7 @@ from typing_extensions import get_protocol_members, is_protocol
 
 from resaga.cli.check.findings import Finding, Place
 from resaga.cli.check.flow import AnyStep
+from resaga.cli.check.kinds import is_kind_of
 from resaga.cli.check.sagas import SagaHandler
 from resaga.cli.check.source import inner_function, source_of
 from resaga.contexts import CompensationContext, StepContext
@@ -144,7 +145,7 @@ def _lacks(given: object, needed: Any, instance: object = None) -> str | None:
         have = {*dir(given), *_annotated(given), *dir(instance)}
         lost = sorted(get_protocol_members(needed) - have)
         return f", which has no {', '.join(lost)}" if lost else None
-    if issubclass(given, needed) or hasattr(given, "__getattr__"):
+    if is_kind_of(given, [needed]) is not False or hasattr(given, "__getattr__"):
         return None
     return ""
 

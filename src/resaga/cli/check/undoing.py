@@ -19,13 +19,14 @@ from typing_extensions import is_protocol
 
 from resaga.cli.check.findings import Finding
 from resaga.cli.check.flow import AnyStep
+from resaga.cli.check.kinds import is_kind_of
 from resaga.cli.check.source import FunctionSource, source_of
 from resaga.errors import MisuseError
 from resaga.shapes import type_name
 from resaga.signature import parameters, resolve, response_types, returns
 from resaga.step import step_parts
 
-__all__ = ["ignores_no_data"]
+__all__ = ["ignores_no_data", "types_of"]
 
 TELLING: typing.Final = frozenset(("has_data", "outcome", "failed", "forward_idempotency_key"))
 """The fields of a compensation's context by which it can tell what there is to undo."""
@@ -42,7 +43,7 @@ def ignores_no_data(step: AnyStep) -> Iterator[Finding]:
     source = source_of(compensate.fn)
     if source is None or len(source.parameters) < 2:
         return
-    known = _types(step)
+    known = types_of(step)
     if known is None:
         return
     data, taken = known
@@ -81,8 +82,8 @@ def ignores_no_data(step: AnyStep) -> Iterator[Finding]:
     )
 
 
-def _types(step: AnyStep) -> tuple[Any, Any] | None:
-    """The declared types of the step's data and of its input (``None``: it takes none)."""
+def types_of(step: AnyStep) -> tuple[Any, Any] | None:
+    """The declared types of a step's data and of its input (``None``: it takes none)."""
     parts = step_parts(step)
     run, where = parts.run.fn, f"step {step.name!r}"
     try:
@@ -106,22 +107,22 @@ def _declared(compensate: Callable[..., object]) -> object:
 
 def _admits(declared: object, taken: object) -> bool:
     """Whether an annotation admits the input; in doubt it does."""
-    arms = [type(None) if arm is None else arm for arm in _arms(declared)]
-    inputs = [type(None) if arm is None else arm for arm in _arms(taken)]
-    if not all(isinstance(arm, type) and not typing.get_args(arm) for arm in (*arms, *inputs)):
+    arms, inputs = _arms(declared), _arms(taken)
+    if any(typing.get_args(arm) for arm in (*arms, *inputs)):
         return True
-    kinds = cast("tuple[type, ...]", (*arms, *((int,) if float in arms else ())))
-    open_ends = (object, Any, inspect.Parameter.empty)
-    if any(kind in open_ends or is_protocol(kind) for kind in kinds):
+    anything = (object, Any, inspect.Parameter.empty)
+    if any(arm in anything or (isinstance(arm, type) and is_protocol(arm)) for arm in arms):
         return True
-    if inspect.Parameter.empty in inputs:
+    if any(arm in (Any, inspect.Parameter.empty) for arm in inputs):
         return True
-    return all(issubclass(cast("type", each), kinds) for each in inputs)
+    kinds = [*arms, int] if float in arms else arms
+    return all(is_kind_of(each, kinds) is not False for each in inputs)
 
 
-def _arms(declared: object) -> tuple[object, ...]:
+def _arms(declared: object) -> list[object]:
     union = typing.get_origin(declared) in (typing.Union, types.UnionType)
-    return typing.get_args(declared) if union else (declared,)
+    arms = typing.get_args(declared) if union else (declared,)
+    return [type(None) if arm is None else arm for arm in arms]
 
 
 def _is_record(declared: object) -> bool:
