@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from resaga.cli.check.flow import AnyStep
 from resaga.cli.check.names import LocalFunction, Scope, inner_scope, scope_of
@@ -39,30 +39,26 @@ WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _TABLES: Final = (Mapping, AbstractSet, list)
 """What an action may look something up in."""
 
-DEPTH: Final = 6
+DEPTH: Final = 12
 """How many of the user's functions are followed into each other."""
 
 
 class Effects:
-    """Tells of steps whether they have effects, each looked at once."""
+    """Tells of steps whether they have effects, each function looked at once."""
 
     def __init__(self) -> None:
-        self._known: dict[int, bool] = {}
+        self._functions: _Functions = {}
 
     def of(self, step: AnyStep) -> bool:
         """Whether its action, or durable body, has effects."""
-        known = self._known.get(id(step))
-        if known is None:
-            run, seen = step_parts(step).run.fn, _Seen()
-            acts = _in_function(run, DEPTH, seen)
-            asks = seen.asks or _asks(getattr(run, "__name__", ""))
-            known = self._known[id(step)] = acts or not asks
-        return known
+        run, seen = step_parts(step).run.fn, _Seen()
+        acts = _in_function(run, DEPTH, seen, self._functions)
+        return acts or not (seen.asks or _asks(getattr(run, "__name__", "")))
 
 
 def acts(node: ast.AST, scope: Scope) -> bool:
     """Whether some code of a function, seen in its scope, has effects."""
-    return _Action(scope, DEPTH, _Seen()).has(node)
+    return _Action(scope, DEPTH, _Seen(), {}).has(node)
 
 
 @dataclass(slots=True)
@@ -72,18 +68,30 @@ class _Seen:
     asks: bool = False
 
 
-def _in_function(fn: object, depth: int, seen: _Seen) -> bool:
+_Functions: TypeAlias = dict[FunctionType, tuple[bool, _Seen]]
+"""What is known of functions; of one that is being looked at, nothing yet."""
+
+
+def _in_function(fn: object, depth: int, seen: _Seen, known: _Functions) -> bool:
     source = source_of(fn)
     if source is None or depth == 0:
         return True
-    return _Action(scope_of(source), depth, seen).has_effects(source.node)
+    if source.fn not in known:
+        inner = _Seen()
+        known[source.fn] = (False, inner)
+        acts = _Action(scope_of(source), depth, inner, known).has_effects(source.node)
+        known[source.fn] = (acts, inner)
+    acts, inner = known[source.fn]
+    seen.asks |= inner.asks
+    return acts
 
 
 class _Action:
-    def __init__(self, scope: Scope, depth: int, seen: _Seen) -> None:
+    def __init__(self, scope: Scope, depth: int, seen: _Seen, known: _Functions) -> None:
         self._scope = scope
         self._depth = depth
         self._seen = seen
+        self._known = known
 
     def has_effects(self, node: FunctionNode) -> bool:
         """Whether a function's body has."""
@@ -162,7 +170,7 @@ class _Action:
 
     def _does(self, called: Any) -> bool:
         if isinstance(called, LocalFunction):
-            inside = _Action(inner_scope(called), self._depth - 1, self._seen)
+            inside = _Action(inner_scope(called), self._depth - 1, self._seen, self._known)
             return self._depth == 0 or inside.has_effects(called.node)
         module = _module(called)
         if isinstance(called, type):
@@ -177,7 +185,7 @@ class _Action:
             return getattr(inner, "__module__", "") != "resaga.response"
         if inner is None or not _is_users(inner):
             return True
-        return _in_function(inner, self._depth - 1, self._seen)
+        return _in_function(inner, self._depth - 1, self._seen, self._known)
 
 
 def _asks(name: str) -> bool:

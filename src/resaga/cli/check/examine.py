@@ -11,7 +11,7 @@ from pathlib import Path
 from resaga.cli.check.after import Unprotected, unprotected
 from resaga.cli.check.effects import Effects
 from resaga.cli.check.findings import Finding, Place, Unseen
-from resaga.cli.check.flow import AnyStep, inlined, is_step, steps_in
+from resaga.cli.check.flow import AnyStep, is_step, steps_in
 from resaga.cli.check.given import missing_parameters, missing_services
 from resaga.cli.check.ignores import is_silenced
 from resaga.cli.check.namesakes import namesakes
@@ -75,7 +75,7 @@ def examine(
         unseen.update(dict.fromkeys(reader.unseen))
         steps = {id(one): one for step in steps_in(flow) for one in step.steps}
         every |= steps
-        bodies = [saga.body.fn, *inlined(flow)]
+        bodies = reader.followed
         modules |= {inner.__module__ for fn in bodies if (inner := inner_function(fn)) is not None}
         for each in unprotected(flow, lambda step: _leaves_effects(step, effects)):
             key = (id(each.step), each.place, each.next)

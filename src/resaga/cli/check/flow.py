@@ -22,7 +22,7 @@ __all__ = [
     "Seq",
     "Step",
     "Try",
-    "inlined",
+    "is_eventful",
     "is_step",
     "steps_in",
 ]
@@ -105,10 +105,9 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Inline:
-    """The body of a function that is called, with the function where there is an object of it."""
+    """The body of a function that is called: a return in it goes on after the call."""
 
     body: Flow
-    fn: object = None
 
 
 Flow: TypeAlias = Step | Pivot | Fails | Leave | Seq | Choice | Loop | Branches | Try | Inline
@@ -122,12 +121,9 @@ def steps_in(flow: Flow) -> Iterator[Step]:
         yield from steps_in(part)
 
 
-def inlined(flow: Flow) -> Iterator[object]:
-    """All functions whose bodies are a part of it."""
-    if isinstance(flow, Inline) and flow.fn is not None:
-        yield flow.fn
-    for part in _parts(flow):
-        yield from inlined(part)
+def is_eventful(flow: Flow) -> bool:
+    """Whether anything in it matters to a rollback."""
+    return isinstance(flow, Step | Pivot | Fails) or any(map(is_eventful, _parts(flow)))
 
 
 def _parts(flow: Flow) -> tuple[Flow, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
+from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FunctionType, MethodType, ModuleType
@@ -14,7 +15,7 @@ from resaga.cli.check.source import FunctionNode, FunctionSource, SourceFile
 
 __all__ = ["LocalFunction", "Scope", "inner_scope", "scope_of"]
 
-DEPTH = 25
+DEPTH = 12
 """How many names may stand for each other."""
 
 
@@ -51,6 +52,7 @@ class Scope:
         default_factory=dict[str, "ast.FunctionDef | ast.AsyncFunctionDef"]
     )
     _others: set[str] = field(default_factory=set[str])
+    _busy: set[str] = field(default_factory=set[str])
 
     def read(self, node: FunctionNode) -> None:
         """Note what the function's own names are given."""
@@ -87,7 +89,7 @@ class Scope:
 
     def resolve(self, expr: ast.expr, depth: int = DEPTH) -> list[Any]:
         """What an expression may stand for; nothing if that cannot be known."""
-        if depth == 0:
+        if depth <= 0:
             return []
         match expr:
             case ast.Name(id=name):
@@ -112,18 +114,29 @@ class Scope:
 
     def items(self, expr: ast.expr, depth: int = DEPTH) -> list[Any]:
         """What the items of an iterable, or the values of a mapping, may stand for."""
+        if depth <= 0:
+            return []
         match expr:
             case ast.List(elts=parts) | ast.Tuple(elts=parts) | ast.Set(elts=parts):
                 return [each for part in parts for each in self._part(part, depth)]
             case ast.Dict(values=values):
                 return [each for value in values for each in self.resolve(value, depth - 1)]
             case ast.Name(id=name) if name in self._values:
-                values = self._values[name]
-                return [each for value in values for each in self.items(value, depth - 1)]
+                return self._items_of_name(name, depth - 1)
             case ast.Call(func=ast.Attribute(value=base, attr="values"), args=[]):
                 return self.items(base, depth - 1)
             case _:
                 return [each for one in self.resolve(expr, depth) for each in _items_of(one)]
+
+    def _items_of_name(self, name: str, depth: int) -> list[Any]:
+        busy = f"items of {name}"
+        if busy in self._busy:
+            return []
+        self._busy.add(busy)
+        try:
+            return [each for value in self._values[name] for each in self.items(value, depth)]
+        finally:
+            self._busy.discard(busy)
 
     def _part(self, part: ast.expr, depth: int) -> list[Any]:
         if isinstance(part, ast.Starred):
@@ -145,9 +158,7 @@ class Scope:
         if name in self._functions:
             return [LocalFunction(self._functions[name], self)]
         if name in self._values or name in self._items or name in self._others:
-            known = [each for v in self._values.get(name, []) for each in self.resolve(v, depth)]
-            items = [each for v in self._items.get(name, []) for each in self.items(v, depth)]
-            return [*known, *items]
+            return self._bound(name, depth)
         if name in self.parameters:
             return self.given.get(name, [])
         if self.parent is not None:
@@ -155,6 +166,18 @@ class Scope:
         if name in self.outer:
             return [self.outer[name]]
         return [getattr(builtins, name)] if hasattr(builtins, name) else []
+
+    def _bound(self, name: str, depth: int) -> list[Any]:
+        """What one of the function's own names may have been given."""
+        if name in self._busy:
+            return []  # It is given what it stands for.
+        self._busy.add(name)
+        try:
+            known = [each for v in self._values.get(name, []) for each in self.resolve(v, depth)]
+            items = [each for v in self._items.get(name, []) for each in self.items(v, depth)]
+        finally:
+            self._busy.discard(name)
+        return list({id(each): each for each in (*known, *items)}.values())
 
     def _note(self, node: ast.AST) -> None:
         match node:
@@ -243,13 +266,13 @@ def inner_scope(
 
 def _outer(source: FunctionSource) -> Mapping[str, object]:
     fn: Any = source.fn
-    names: dict[str, object] = dict(fn.__globals__)
+    closed: dict[str, object] = {}
     for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=False):
         try:
-            names[name] = cell.cell_contents
+            closed[name] = cell.cell_contents
         except ValueError:
-            names.pop(name, None)
-    return names
+            continue  # Not filled yet.
+    return ChainMap(closed, fn.__globals__)
 
 
 def _parameters(node: FunctionNode) -> frozenset[str]:

@@ -28,6 +28,7 @@ from resaga.cli.check.flow import (
     Seq,
     Step,
     Try,
+    is_eventful,
     is_step,
 )
 from resaga.cli.check.names import LocalFunction, Scope, inner_scope, scope_of
@@ -42,6 +43,9 @@ _Given: TypeAlias = dict[str, list[Any]]
 
 NOTHING: Final = Seq(())
 
+DEPTH: Final = 20
+"""How many functions are followed into each other."""
+
 CLIENTS: Final = (workflow_client, service_client, object_client)
 """What they make is called, and a call may fail for good; what is sent is not waited for."""
 
@@ -53,17 +57,21 @@ class FlowReader:
     """Reads the flow of one saga.
 
     Attributes:
+        followed: The functions that run as a part of it.
         unseen: What could not be followed.
     """
 
     def __init__(self, definition: str) -> None:
         self._definition = definition
         self._within: list[object] = []
+        self._known: dict[object, Flow] = {}
+        self.followed: list[object] = []
         self.unseen: list[Unseen] = []
 
     def body(self, body: Body[Any, Any]) -> Flow:
         """The flow of a handler's body."""
         position = body.gets.index("the saga")
+        self.followed.append(body.fn)
         source = source_of(body.fn)
         if source is None:
             self.unseen.append(
@@ -71,33 +79,34 @@ class FlowReader:
             )
             return NOTHING
         names = source.parameters[position : position + 1]
-        return self._function(source, body.fn, names, source.given)
+        return self._function(source, names, source.given)
 
     # -- Functions ---------------------------------------------------------------------------
 
-    def _function(
-        self, source: FunctionSource, fn: object, sagas: Iterable[str], given: _Given | None = None
-    ) -> Flow:
-        if source.fn in self._within:
-            return NOTHING  # It calls itself: what it does is in the flow already.
+    def _function(self, source: FunctionSource, sagas: Iterable[str], given: _Given) -> Flow:
         scope = scope_of(source, sagas=frozenset(sagas), given=given)
-        self._within.append(source.fn)
-        try:
-            return Inline(self._block(source.node.body, scope), fn)
-        finally:
-            self._within.pop()
+        # Called again with the same, it does the same.
+        key = (source.fn, scope.sagas, *((name, *map(id, given[name])) for name in sorted(given)))
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._inside(source.fn, source.node.body, scope)
+        return known
 
     def _local(self, local: LocalFunction, sagas: Iterable[str], given: _Given) -> Flow:
-        if local.node in self._within:
-            return NOTHING
         scope = inner_scope(local, sagas=frozenset(sagas), given=given)
-        self._within.append(local.node)
+        return self._inside(local.node, local.node.body, scope)
+
+    def _inside(self, fn: object, body: list[ast.stmt] | ast.expr, scope: Scope) -> Flow:
+        if any(each is fn for each in self._within):
+            return NOTHING  # It calls itself: what it does is in the flow already.
+        if len(self._within) > DEPTH:
+            return NOTHING
+        self._within.append(fn)
         try:
-            if isinstance(local.node, ast.Lambda):
-                return Inline(self._expr(local.node.body, scope))
-            return Inline(self._block(local.node.body, scope))
+            flow = self._block(body, scope) if isinstance(body, list) else self._expr(body, scope)
         finally:
             self._within.pop()
+        return Inline(flow) if is_eventful(flow) else NOTHING
 
     # -- Statements --------------------------------------------------------------------------
 
@@ -262,7 +271,8 @@ class FlowReader:
             elif source := source_of(one):
                 bound = dict(zip(source.parameters, args, strict=False)) | words
                 sagas, given = _given(bound, scope)
-                flows.append(self._function(source, one, sagas, {**source.given, **given}))
+                self.followed.append(one)
+                flows.append(self._function(source, sagas, {**source.given, **given}))
         if not flows:
             return self._unknown(node, scope)
         return flows[0] if len(flows) == 1 else Choice(tuple(flows))

@@ -8,7 +8,7 @@ import inspect
 import io
 import linecache
 import tokenize
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType, MethodType
@@ -40,22 +40,18 @@ class SourceFile:
         tree: What it says.
         comments: Its comments, by line.
         alone: The lines that hold a comment and nothing else.
+        functions: The functions in it, at whatever depth, by name and first line.
     """
 
     path: Path
     tree: ast.Module
     comments: Mapping[int, str]
     alone: frozenset[int]
+    functions: Mapping[tuple[str, int], ast.FunctionDef | ast.AsyncFunctionDef]
 
     def place(self, node: ast.AST) -> Place:
         """Where a node begins."""
         return Place(file=self.path, line=cast("ast.expr", node).lineno)
-
-    def functions(self) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-        """All functions that it defines, at whatever depth."""
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield node
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,10 +104,8 @@ def source_of(fn: object) -> FunctionSource | None:
     file = file_at(Path(code.co_filename))
     if file is None:
         return None
-    for node in file.functions():
-        if node.name == code.co_name and _first_line(node) == code.co_firstlineno:
-            return FunctionSource(inner, file, node, bound)
-    return None
+    node = file.functions.get((code.co_name, code.co_firstlineno))
+    return None if node is None else FunctionSource(inner, file, node, bound)
 
 
 def _unwound(fn: object) -> tuple[FunctionType | None, tuple[object, ...]]:
@@ -156,4 +150,9 @@ def file_at(path: Path) -> SourceFile | None:
         return None
     comments = {each.start[0]: each.string for each in tokens if each.type == tokenize.COMMENT}
     alone = frozenset(line for line in comments if lines[line - 1].lstrip().startswith("#"))
-    return SourceFile(path, tree, comments, alone)
+    functions = {
+        (node.name, _first_line(node)): node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    return SourceFile(path, tree, comments, alone, functions)
