@@ -186,6 +186,10 @@ await bare(saga, order)
 service_send_client(saga, "Other").call("x", order)
 print(saga)
 """,
+    "it is handed on": """
+await bare(saga, order)
+helper = vars(bank)["Helper"](saga)
+""",
 }
 
 

@@ -116,9 +116,9 @@ def test_nothing_wrong_is_status_0(program: str) -> None:
 
 
 def test_json_is_for_programs(tmp_path: Path, program: str) -> None:
-    name, file = write(tmp_path, WRONG)
+    name, file = write(tmp_path, f"print('hello')\n{WRONG}")
     ran = here(f"{name}:app", "--json")
-    assert (ran.status, ran.errors) == (1, "")
+    assert (ran.status, ran.errors) == (1, "hello\n")
     told = json.loads(ran.output)
     at = lines(file, "async def bare", "async def refund", "    await vars(bank)")
     assert [(each["code"], each["file"], each["line"]) for each in told["findings"]] == [

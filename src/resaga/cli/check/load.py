@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
+import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -50,7 +52,9 @@ def load(target: str) -> Loaded:
             nothing of Restate's.
     """
     try:
-        app = import_app(target)
+        # What is printed there must not stand between the findings.
+        with contextlib.redirect_stdout(sys.stderr):
+            app = import_app(target)
     except BadInput as error:
         refused = error.__cause__
         if isinstance(refused, MisuseError):

@@ -64,7 +64,8 @@ class FlowReader:
     def __init__(self, definition: str) -> None:
         self._definition = definition
         self._within: list[object] = []
-        self._known: dict[object, Flow] = {}
+        self._known: dict[object, tuple[Flow, _Given]] = {}
+        self._awaited: set[int] = set()
         self.followed: list[object] = []
         self.unseen: list[Unseen] = []
 
@@ -87,10 +88,10 @@ class FlowReader:
         scope = scope_of(source, sagas=frozenset(sagas), given=given)
         # Called again with the same, it does the same.
         key = (source.fn, scope.sagas, *((name, *map(id, given[name])) for name in sorted(given)))
-        known = self._known.get(key)
-        if known is None:
-            known = self._known[key] = self._inside(source.fn, source.node.body, scope)
-        return known
+        if key not in self._known:
+            flow = self._inside(source.fn, source.node.body, scope)
+            self._known[key] = flow, given  # What is kept keeps its identity.
+        return self._known[key][0]
 
     def _local(self, local: LocalFunction, sagas: Iterable[str], given: _Given) -> Flow:
         scope = inner_scope(local, sagas=frozenset(sagas), given=given)
@@ -101,6 +102,8 @@ class FlowReader:
             return NOTHING  # It calls itself: what it does is in the flow already.
         if len(self._within) > DEPTH:
             return NOTHING
+        if isinstance(body, ast.expr):
+            self._awaited.add(id(body))
         self._within.append(fn)
         try:
             flow = self._block(body, scope) if isinstance(body, list) else self._expr(body, scope)
@@ -169,6 +172,9 @@ class FlowReader:
         match node:
             case None | ast.Lambda():
                 return NOTHING
+            case ast.Await(value=value):
+                self._awaited.add(id(value))
+                return self._expr(value, scope)
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 arms = Choice((self._expr(body, scope), self._expr(orelse, scope)))
                 return _seq([self._expr(test, scope), arms])
@@ -203,6 +209,7 @@ class FlowReader:
         return _seq([self._expr(node.func, scope), arguments, self._called(node, scope)])
 
     def _of_saga(self, node: ast.Call, method: str, scope: Scope) -> Flow:
+        self._awaited.update(map(id, node.args))
         arms = tuple(self._expr(each, scope) for each in _arguments(node))
         match method:
             case "pivot":
@@ -281,6 +288,8 @@ class FlowReader:
         place = scope.file.place(node)
         what = f"what {ast.unparse(node.func)}(...) does with the saga"
         self.unseen.append(Unseen(definition=self._definition, place=place, what=what))
+        if id(node) not in self._awaited:
+            return NOTHING  # It runs no step here and now.
         return Fails(f"{ast.unparse(node.func)}(...)", place)
 
 
