@@ -68,7 +68,7 @@ class _Seen:
     asks: bool = False
 
 
-_Functions: TypeAlias = dict[FunctionType, tuple[bool, _Seen]]
+_Functions: TypeAlias = dict[object, tuple[bool, _Seen]]
 """What is known of functions; of one that is being looked at, nothing yet."""
 
 

@@ -110,10 +110,9 @@ def _admits(declared: object, taken: object) -> bool:
     arms, inputs = _arms(declared), _arms(taken)
     if any(typing.get_args(arm) for arm in (*arms, *inputs)):
         return True
-    anything = (object, Any, inspect.Parameter.empty)
-    if any(arm in anything or (isinstance(arm, type) and is_protocol(arm)) for arm in arms):
+    if any(_is_open(each) for each in (*arms, *inputs)):
         return True
-    if any(arm in (Any, inspect.Parameter.empty) for arm in inputs):
+    if any(isinstance(arm, type) and is_protocol(arm) for arm in arms):
         return True
     kinds = [*arms, int] if float in arms else arms
     return all(is_kind_of(each, kinds) is not False for each in inputs)
@@ -142,9 +141,13 @@ def _is_record(declared: object) -> bool:
     )
 
 
+def _is_open(declared: object) -> bool:
+    """Whether it may be anything."""
+    return any(declared is each for each in (Any, object, inspect.Parameter.empty))
+
+
 def _said(declared: object) -> str:
-    unknown = declared is inspect.Parameter.empty or declared is Any
-    return "of whatever type" if unknown else type_name(declared)
+    return "of whatever type" if _is_open(declared) else type_name(declared)
 
 
 def _uses(source: FunctionSource, data: str) -> bool:
