@@ -40,8 +40,9 @@ def check(
 ) -> None:
     """Find what is wrong with sagas before anything runs.
 
-    Exits with 0 if nothing is, with 1 if there are findings, with 2 if it could not look. A
-    finding is silenced where it is defined, by a comment: # resaga: ignore[RS101] why.
+    Exits with 0 if nothing is, with 1 if there are findings, with 2 if it could not look.
+
+    A comment silences a finding where it is defined: # resaga: ignore[RS101] why.
     """
     # Here, and not above: no other command needs it, and `list` has to start quickly.
     from resaga.cli.check.run import run  # noqa: PLC0415

@@ -75,7 +75,7 @@ def ignores_no_data(step: AnyStep) -> Iterator[Finding]:
             f"no data ({_said(data)}), and {name!r} is {given}"
         ),
         mend=(
-            f"ask {context}.has_data, or match on the type; undo by {context}.input and "
+            f"ask {context}.has_data, and where there is none undo by {context}.input and "
             f"{context}.forward_idempotency_key; or make it a strict step, if nothing needs "
             "undoing unless it completed"
         ),
