@@ -345,8 +345,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         rule="R13",
         what="the key of a durable step is not kept",
         file="compensation.py",
-        old='    return kept["key"]\n',
-        new='    return key if kept["key"] else ""\n',
+        old="    return msgspec.json.decode(await attempt.journal.run(name, action), type=Kept)\n",
+        new="    await attempt.journal.run(name, action)\n    return Kept(key=key)\n",
         tests=("test_r13_keys.py::test_r13_a_copy_replays_the_calls_of_durable_code",),
     ),
     Mutation(
@@ -545,8 +545,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         rule="R23",
         what="the entry of a compensation does not say what it is",
         file="compensation.py",
-        old='        await attempt.journal.run(f"compensate:{entry.name}", action,',
-        new="        await attempt.journal.run(entry.name, action,",
+        old='        kept = await attempt.journal.run(f"compensate:{entry.name}", action,',
+        new="        kept = await attempt.journal.run(entry.name, action,",
         tests=("test_r23_journal.py::test_r23_entries_bear_the_names_of_steps",),
     ),
     Mutation(
@@ -676,9 +676,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         rule="R30",
         what="a plain compensation costs two entries",
         file="compensation.py",
-        old='    try:\n        await attempt.journal.run(f"compensate:',
+        old='    try:\n        kept = await attempt.journal.run(f"compensate:',
         new="    await keep_key(attempt, entry.name, entry.undo_key, on_begin=lambda: None)\n"
-        '    try:\n        await attempt.journal.run(f"compensate:',
+        '    try:\n        kept = await attempt.journal.run(f"compensate:',
         tests=(
             "test_r29_r30_entries.py::test_r30_a_plain_step_costs_one_entry_and_its_compensation_another",
         ),

@@ -18,7 +18,7 @@ from resaga.injection import Code
 from resaga.intercept import Point, PointKind
 from resaga.observe import Outcome
 from resaga.policy import Retry
-from resaga.record import ABSENT
+from resaga.record import ABSENT, About
 from resaga.scope import current_waiter
 from resaga.stack import Fork, Frame, Mark
 
@@ -59,6 +59,8 @@ class Compensation:
         undoable: Whether there is anything to undo.
         data: Gives the step's data, afresh: the body may have changed the output it got.
         outcome: How the step ended.
+        about: What the step's entry tells beside its result.
+        began: When the step began, if it is durable and observers are told.
     """
 
     name: str
@@ -74,6 +76,8 @@ class Compensation:
     undoable: bool = True
     data: Callable[[], object] | None = None
     outcome: Outcome = "unknown"
+    about: About | None = None
+    began: int = 0
 
     async def undo(self, attempt: Attempt) -> CompensationFailure | None:
         """Run it, journaled (R11)."""
@@ -133,21 +137,57 @@ async def _unwind_fork(attempt: Attempt, fork: Fork[Undo]) -> list[CompensationF
     return [failure for branch in failures for failure in branch]
 
 
-async def keep_key(attempt: Attempt, name: str, key: str, *, on_begin: Callable[[], None]) -> str:
-    """Journal the idempotency key of durable code under its name, and give the one journaled.
+class Kept(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The entry that durable code begins with.
+
+    Attributes:
+        key: Its idempotency key.
+        about: What else is told of it.
+    """
+
+    key: str
+    about: About | None = None
+
+    @property
+    def began(self) -> int:
+        """When it began, if that was noted."""
+        return 0 if self.about is None else self.about.began
+
+
+class _Undone(msgspec.Struct, frozen=True):
+    """What the first compensation of a rollback leaves, where there are observers."""
+
+    about: About
+
+
+async def keep_key(
+    attempt: Attempt,
+    name: str,
+    key: str,
+    *,
+    on_begin: Callable[[], None],
+    about: Callable[[], About | None] = lambda: None,
+) -> Kept:
+    """Journal the idempotency key of durable code under its name, and give what is journaled.
 
     Durable code has no entry of its own that could keep it, and without one, a copy of the
     invocation (Restate's restart-as-new) would replay the code with another key than the calls
     in its journal were made with (R13). The entry makes the code's begin readable, too (R23),
     and is the place to tell observers of it: ``on_begin`` is called unless it was journaled.
+
+    Args:
+        attempt: The attempt.
+        name: What the entry is called.
+        key: The key.
+        on_begin: Called when the code begins.
+        about: Gives what else to tell of it, when it begins.
     """
 
     async def action() -> bytes:
         on_begin()
-        return msgspec.json.encode({"key": key})
+        return msgspec.json.encode(Kept(key=key, about=about()))
 
-    kept = msgspec.json.decode(await attempt.journal.run(name, action), type=dict[str, str])
-    return kept["key"]
+    return msgspec.json.decode(await attempt.journal.run(name, action), type=Kept)
 
 
 def _data_of(entry: Compensation) -> tuple[bool, object]:
@@ -171,6 +211,7 @@ async def _undo_plain(attempt: Attempt, entry: Compensation) -> CompensationFail
                 outcome=entry.outcome,
             )
 
+        began = attempt.moments.undo()
         _tell(attempt, entry, "on_compensation_started")
         try:
             await attempt.around(
@@ -185,23 +226,35 @@ async def _undo_plain(attempt: Attempt, entry: Compensation) -> CompensationFail
                 raise
             raise_terminal(terminal)
         _tell(attempt, entry, "on_compensation_completed")
-        return b""
+        return msgspec.json.encode(_Undone(About(began=began))) if first and began else b""
 
+    first = not attempt.moments.rollback_began
     try:
-        await attempt.journal.run(f"compensate:{entry.name}", action, retry=entry.retry)
+        kept = await attempt.journal.run(f"compensate:{entry.name}", action, retry=entry.retry)
     except TerminalError as error:
         return CompensationFailure(entry.name, error.message, error.status_code)
+    if kept:
+        attempt.moments.undo(msgspec.json.decode(kept, type=_Undone).about.began)
     return None
 
 
 async def _undo_durable(attempt: Attempt, entry: Compensation) -> CompensationFailure | None:
     has_data, data = _data_of(entry)
-    key = await keep_key(
-        attempt,
-        f"compensate:{entry.name}",
-        entry.undo_key,
-        on_begin=lambda: _tell(attempt, entry, "on_compensation_started"),
+
+    def about() -> About | None:
+        began = attempt.moments.now()
+        return About(began=began) if began else None
+
+    def begin() -> None:
+        attempt.moments.undo()
+        _tell(attempt, entry, "on_compensation_started")
+
+    kept = await keep_key(
+        attempt, f"compensate:{entry.name}", entry.undo_key, on_begin=begin, about=about
     )
+    key, began = kept.key, kept.began
+    if began:
+        attempt.moments.undo(began)
 
     def context(services: object) -> DurableCompensationContext[object, object]:
         return DurableCompensationContext(
@@ -225,12 +278,19 @@ async def _undo_durable(attempt: Attempt, entry: Compensation) -> CompensationFa
     except BaseException as exc:
         terminal = terminal_of(exc, mapped=False)
         if internal_of(exc) is None and not attempt.journal.replaying:
-            _tell(attempt, entry, "on_compensation_failed", error=exc, retried=terminal is None)
+            _tell(
+                attempt,
+                entry,
+                "on_compensation_failed",
+                error=exc,
+                retried=terminal is None,
+                began=began,
+            )
         if terminal is None:
             raise_ordinary(exc)
         return CompensationFailure(entry.name, terminal.message, terminal.status_code)
     if not attempt.journal.replaying:
-        _tell(attempt, entry, "on_compensation_completed")
+        _tell(attempt, entry, "on_compensation_completed", began=began)
     return None
 
 
@@ -245,7 +305,14 @@ def _tell(
     *,
     error: BaseException | None = None,
     retried: bool = False,
+    began: int = 0,
 ) -> None:
     attempt.tell_step(
-        method, entry.name, entry.path, outcome=entry.outcome, error=error, retried=retried
+        method,
+        entry.name,
+        entry.path,
+        outcome=entry.outcome,
+        error=error,
+        retried=retried,
+        began=began,
     )

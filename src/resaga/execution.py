@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Never
 
+import msgspec
 from restate import TerminalError
 
 from resaga.attempt import Attempt
@@ -17,7 +18,7 @@ from resaga.errors import CodecError, Interruption, MisuseError, StepTimeout
 from resaga.injection import Code
 from resaga.observe import Outcome
 from resaga.policy import Retry
-from resaga.record import ABSENT, Failure, Record, RecordCodec
+from resaga.record import ABSENT, About, Failure, Record, RecordCodec
 from resaga.response import StepResponse, response_of
 from resaga.wire import carriable_terminal
 
@@ -73,6 +74,8 @@ async def run_plain(
         raise
     record = action.record_of(raw)
     entry.forward_key = record.key
+    if record.about is not None:
+        attempt.moments.read(record.about)
     if record.failure is not None:
         if record.data is not ABSENT:
             entry.data = lambda: codec.decode_data(raw)
@@ -96,15 +99,19 @@ async def run_durable(attempt: Attempt, spec: StepSpec, entry: Compensation) -> 
     """
     journal = attempt.journal
     try:
-        entry.forward_key = await keep_key(
+        kept = await keep_key(
             attempt,
             spec.name,
             entry.forward_key,
             on_begin=lambda: attempt.tell_step("on_step_started", spec.name, entry.path),
+            about=lambda: entry.about,
         )
     except Interruption as exc:
         _tell_unknown(attempt, entry, exc)
         raise
+    entry.forward_key, entry.began = kept.key, kept.began
+    if kept.about is not None:
+        attempt.moments.read(kept.about)
 
     def context(services: object) -> DurableStepContext[object]:
         return DurableStepContext(
@@ -233,7 +240,7 @@ class _Action:
         attempt, entry = self._attempt, self._entry
         try:
             raw, record = self._codec.seal(
-                entry.forward_key, response.output, response.compensation_data
+                entry.forward_key, response.output, response.compensation_data, entry.about
             )
         except CodecError as exc:
             return self._lost(f"its result cannot be journaled: {exc}")
@@ -261,20 +268,23 @@ class _Action:
         outcome: Outcome = "failed",
     ) -> bytes:
         attempt, entry = self._attempt, self._entry
+        key, about = entry.forward_key, entry.about
+        if entry.strict:
+            about = msgspec.structs.replace(about or About(), undo=False)
         try:
-            raw = self._codec.encode_failure(entry.forward_key, failure, data)
+            raw = self._codec.encode_failure(key, failure, data, about)
         except CodecError as exc:
             where = attempt.where(f"step {self._spec.name!r}")
             note = f"{failure.message} ({where}: its compensation data cannot be journaled: {exc})"
             failure = replace(failure, message=note, metadata={_OUTCOME: "unknown"})
             outcome = "unknown"
-            raw = self._codec.encode_failure(entry.forward_key, failure, ABSENT)
+            raw = self._codec.encode_failure(key, failure, ABSENT, about)
         if len(raw) > attempt.max_result_size:
             failure = Failure(
                 message=failure.message[:1000], code=failure.code, metadata={_OUTCOME: "unknown"}
             )
             outcome = "unknown"
-            raw = self._codec.encode_failure(entry.forward_key, failure, ABSENT)
+            raw = self._codec.encode_failure(key, failure, ABSENT, about)
         _tell(attempt, entry, "on_step_failed", outcome=outcome, error=error)
         return raw
 
@@ -303,7 +313,15 @@ def _tell(
     error: BaseException | None = None,
     retried: bool = False,
 ) -> None:
-    attempt.tell_step(method, entry.name, entry.path, outcome=outcome, error=error, retried=retried)
+    attempt.tell_step(
+        method,
+        entry.name,
+        entry.path,
+        outcome=outcome,
+        error=error,
+        retried=retried,
+        began=entry.began,
+    )
 
 
 def _tell_unless_replayed(

@@ -27,6 +27,7 @@ async def run_inside(
     *,
     mapper: ErrorMapper | None = None,
     what: str,
+    name: str,
 ) -> Out:
     """Run code inside a saga, as a part of it.
 
@@ -35,6 +36,7 @@ async def run_inside(
         body: What runs; it is given the saga as it sees it.
         mapper: Its own ``as_terminal_error``, asked before the saga's (R3).
         what: What the user called, for messages.
+        name: What the journal calls it.
     """
     forbid_in_action(what)
     if not isinstance(saga, Saga):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -45,7 +47,7 @@ async def run_inside(
     attempt = saga._attempt  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     attempt.journal.check()
     try:
-        return await body(saga._inside(mapper))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        return await body(saga._inside(name, mapper))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     except Exception as exc:
         # What is terminal by itself goes on as it is. What only this body's mapper takes for
         # terminal has to become so here: outside, nobody asks that one.
@@ -90,7 +92,7 @@ async def run_nested_saga(saga: Saga[S], fn: Callable[[Saga[S]], Awaitable[Out]]
             )
         return await running
 
-    return await run_inside(saga, body, what="run_nested_saga")
+    return await run_inside(saga, body, what="run_nested_saga", name=_name_of(fn))
 
 
 def saga_module(
@@ -135,7 +137,10 @@ def saga_module(
     @functools.wraps(fn)
     async def module(saga: Saga[S], *args: P.args, **kwargs: P.kwargs) -> Out:
         return await run_inside(
-            saga, lambda inner: fn(inner, *args, **kwargs), what=f"saga module {name}"
+            saga,
+            lambda inner: fn(inner, *args, **kwargs),
+            what=f"saga module {name}",
+            name=_name_of(fn),
         )
 
     return cast("Callable[Concatenate[Saga[S], P], Coroutine[object, Never, Out]]", module)
@@ -160,3 +165,8 @@ def create_saga_module(
         pay = create_saga_module(run_payment)
     """
     return saga_module(fn)
+
+
+def _name_of(fn: Callable[..., object]) -> str:
+    name: str = getattr(fn, "__name__", type(fn).__name__)
+    return "nested saga" if name == "<lambda>" else name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, TypeAlias
 
 __all__ = ["Outcome", "SagaEvent", "SagaObserver", "StepEvent", "notify"]
@@ -26,12 +27,19 @@ class SagaEvent:
         saga_id: The invocation id.
         workflow: Name of the definition, or ``Name/handler`` in a virtual object.
         error: What it failed with, if it did.
+        saga_began: When the saga began, the same on every worker once its first step is in the
+            journal; before, when this attempt did.
+        rollback_began: When its rollback began, the same on every worker once the first
+            compensation is in the journal; ``None`` before it, and while a savepoint alone is
+            rolled back.
     """
 
     event_id: str
     saga_id: str
     workflow: str
     error: BaseException | None = None
+    saga_began: datetime | None = None
+    rollback_began: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +51,15 @@ class StepEvent(SagaEvent):
         path: Which call of a step in the saga this is: ``"3"``, in branches ``"3.1.2"``.
         outcome: How the step ended; ``None`` while it runs.
         retried: The error is an ordinary one: Restate tries again.
+        began: When a durable step or compensation began, the same on every worker; ``None`` of
+            plain ones, whose attempts leave nothing in the journal.
     """
 
     step: str
     path: str
     outcome: Outcome | None = None
     retried: bool = False
+    began: datetime | None = None
 
 
 class SagaObserver:

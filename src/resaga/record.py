@@ -4,9 +4,11 @@ A record is JSON that an operator can read, and every later version too (R23)::
 
     {"key": "inv_1x9.3", "output": {"id": "h-1"}}
     {"key": "inv_1x9.3", "data": {"id": "h-1"}, "failure": {"message": "sold out", "code": 409}}
+    {"key": "inv_1x9.4", "about": {"undo": false, "within": [["Payment", "3"]]}}
 
 ``output`` is left out when it is ``None``. ``data`` is left out when there is none, and when it is
-the output, which then stands for both.
+the output, which then stands for both. ``about`` is for those who read the journal, `resaga show`
+above all: no replay decides anything by it, and what is usual is left out of it.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from msgspec import UNSET, UnsetType
 from resaga.errors import CodecError
 from resaga.serde import Codec, Hooks, codec_for, unreadable, unwritable
 
-__all__ = ["ABSENT", "Absent", "Failure", "Record", "RecordCodec"]
+__all__ = ["ABSENT", "About", "Absent", "Failure", "Record", "RecordCodec"]
 
 
 class Absent(Enum):
@@ -50,6 +52,31 @@ class Failure:
     metadata: Mapping[str, str] | None = None
 
 
+class About(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What the journal tells of a step beside its result.
+
+    Attributes:
+        undo: Whether there is a compensation that undoes it.
+        durable: Whether it is durable code, which the entry says the begin of.
+        within: The workflows and modules that it runs inside, the outermost first: the name of
+            each, and the path of its first step.
+        pivot: The last call of a step in the body before the last point of no return (R19).
+        added: The compensations that were added without a step before it, oldest first: path and
+            name of each.
+        began: When durable code, or a rollback, began, in milliseconds since 1970; written where
+            there are observers, who hear of its end perhaps on another worker.
+        saga_began: The same of the saga.
+    """
+
+    undo: bool = True
+    durable: bool = False
+    within: tuple[tuple[str, str], ...] = ()
+    pivot: int = 0
+    added: tuple[tuple[str, str], ...] = ()
+    began: int = 0
+    saga_began: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """What a plain step has left in the journal.
@@ -59,12 +86,14 @@ class Record:
         output: Its output; ``None`` also if it failed.
         data: Its compensation data; the very output where that stands for both; `ABSENT` if none.
         failure: Set if the step failed for good.
+        about: What else is told of it; ``None`` if there is nothing unusual.
     """
 
     key: str
     output: object
     data: object
     failure: Failure | None = None
+    about: About | None = None
 
 
 class _Failure(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -82,9 +111,12 @@ class _Fields(Protocol):
     output: object
     data: object
     failure: _Failure | UnsetType
+    about: About | UnsetType
 
 
-_NAMES: Final = frozenset(("key", "output", "data", "failure", "message", "code", "metadata"))
+_NAMES: Final = frozenset(
+    ("key", "output", "data", "failure", "message", "code", "metadata", "about")
+).union(About.__struct_fields__)
 
 
 class RecordCodec:
@@ -118,6 +150,7 @@ class RecordCodec:
                 ("output", self._output.field_type, UNSET),
                 ("data", self._data.field_type, UNSET),
                 ("failure", _Failure, UNSET),
+                ("about", About, UNSET),
             ],
             frozen=True,
         )
@@ -129,7 +162,7 @@ class RecordCodec:
         ).decode
         self._names = self._output.names | self._data.names | _NAMES
 
-    def encode(self, key: str, output: object, data: object) -> bytes:
+    def encode(self, key: str, output: object, data: object, about: About | None = None) -> bytes:
         """Write the record of a step that completed.
 
         Args:
@@ -138,6 +171,7 @@ class RecordCodec:
             data: Its compensation data. The same object as the output is written once, for both;
                 so is `ABSENT` beside an output that is not ``None``, since the output stands for
                 data that is not given.
+            about: What else to tell of it.
 
         Returns:
             Bytes from which `decode` gives an equal record.
@@ -146,21 +180,26 @@ class RecordCodec:
             CodecError: Output or data do not fit their types, or would come back as something
                 else; the message says which, and the path in it, but no value (R15, R24).
         """
-        return self.seal(key, output, data)[0]
+        return self.seal(key, output, data, about)[0]
 
-    def seal(self, key: str, output: object, data: object) -> tuple[bytes, Record]:
+    def seal(
+        self, key: str, output: object, data: object, about: About | None = None
+    ) -> tuple[bytes, Record]:
         """`encode`, together with what `decode` would give for the bytes, at no further cost."""
         if data is output and output is not None:
             data = ABSENT
-        return self._sealed(key, output, data, UNSET)
+        return self._sealed(key, output, data, UNSET, about)
 
-    def encode_failure(self, key: str, failure: Failure, data: object) -> bytes:
+    def encode_failure(
+        self, key: str, failure: Failure, data: object, about: About | None = None
+    ) -> bytes:
         """Write the record of a step that failed for good.
 
         Args:
             key: The step's forward idempotency key.
             failure: How it failed. Lone surrogates in it, which no journal takes, are escaped.
             data: Its compensation data, `ABSENT` if it left none.
+            about: What else to tell of it.
 
         Raises:
             CodecError: The data do not fit their type, as with `encode`.
@@ -171,7 +210,7 @@ class RecordCodec:
             failure.code,
             None if metadata is None else {_text(k): _text(v) for k, v in metadata.items()},
         )
-        return self._sealed(key, None, data, written)[0]
+        return self._sealed(key, None, data, written, about)[0]
 
     def decode(self, raw: bytes) -> Record:
         """Read a record.
@@ -199,7 +238,12 @@ class RecordCodec:
         return self.decode(raw).data
 
     def _sealed(
-        self, key: str, output: object, data: object, failure: _Failure | UnsetType
+        self,
+        key: str,
+        output: object,
+        data: object,
+        failure: _Failure | UnsetType,
+        about: About | None,
     ) -> tuple[bytes, Record]:
         unfit = output is None and failure is UNSET and not self._output.nullable
         try:
@@ -209,6 +253,7 @@ class RecordCodec:
                     self._output.pack(output) if output is not None else UNSET,
                     self._data.pack(data) if data is not ABSENT else UNSET,
                     failure,
+                    UNSET if about is None else about,
                 )
             )
         except Exception as exc:
@@ -242,10 +287,15 @@ class RecordCodec:
             data = no_data
         elif self._data.whole:
             data = self._data.unpack(data)
+        about = None if fields.about is UNSET else fields.about
         if failure is UNSET:
-            return Record(fields.key, output, data, None)
+            return Record(fields.key, output, data, None, about)
         return Record(
-            fields.key, output, data, Failure(failure.message, failure.code, failure.metadata)
+            fields.key,
+            output,
+            data,
+            Failure(failure.message, failure.code, failure.metadata),
+            about,
         )
 
 

@@ -32,6 +32,8 @@ async def drive(attempt: Attempt, body: Callable[[Line], Awaitable[Out]]) -> Out
         RollbackIncomplete: Some failed for good.
         BaseException: What is not terminal goes on, with nothing rolled back (R4).
     """
+    if attempt.observers:
+        attempt.moments.begin()
     if attempt.journal.fresh:
         attempt.tell_saga("on_saga_started")
     try:
@@ -93,6 +95,7 @@ async def _roll_back(
 ) -> TerminalError:
     """Undo everything, and give the error that the caller gets (R6, R9, R10)."""
     await attempt.journal.drain()
+    attempt.moments.rolling_back = attempt.moments.told
     failures = attempt.left_undone + await unwind(attempt, frame)
     if isinstance(terminal, RollbackIncomplete) and set(terminal.failures) <= set(failures):
         terminal = terminal.original  # A savepoint's own: its failures are among these.

@@ -108,10 +108,15 @@ class Saga(Generic[S_co]):
                 "workflow_client(saga, workflow, key), or make this one a saga_restate_workflow."
             )
 
-    def _inside(self, mapper: ErrorMapper | None) -> Saga[S_co]:
-        """This saga as a workflow sees it that runs inside, with error mapping of its own."""
-        mappers = (mapper, *self._attempt.mappers)
-        return Saga(replace(self._attempt, mappers=mappers), self._root)
+    def _inside(self, name: str, mapper: ErrorMapper | None) -> Saga[S_co]:
+        """This saga as what runs inside sees it, with a name and error mapping of its own."""
+        attempt = self._attempt
+        inner = replace(
+            attempt,
+            mappers=(mapper, *attempt.mappers),
+            within=(*attempt.within, (name, self._line.coming_path)),
+        )
+        return Saga(inner, self._root)
 
     # fmt: off
     @overload
@@ -193,7 +198,11 @@ class Saga(Generic[S_co]):
                 attempt.journal.check()
                 path = line.next_path()
                 prefixes = [f"{path}.{number}." for number in range(1, len(branches) + 1)]
-                lines = map(Line, prefixes, line.frame.fork(len(branches)))
+                frames = line.frame.fork(len(branches))
+                lines = [
+                    Line(prefix, frame, line.last_pivot)
+                    for prefix, frame in zip(prefixes, frames, strict=True)
+                ]
                 arms = list(zip(prefixes, lines, branches, strict=True))
                 unused.pop_all()  # From here on the scheduler closes them.
                 return tuple(
@@ -265,7 +274,7 @@ class Saga(Generic[S_co]):
                 "one. Call it before the gather or after it."
             )
         attempt.journal.check()
-        line.frame.pivot()
+        line.pivot()
         if attempt.interceptor is not None:
             attempt.interceptor.pivoted()
 
@@ -302,9 +311,11 @@ class Saga(Generic[S_co]):
         code = Code(fn, given=2, where=where)
         code.check(self._attempt)
         self._attempt.journal.check()
-        path = self._line.next_path()
+        line = self._line
+        path = line.next_path()
+        line.note_added(path, name)
         key = f"{self.id}.{path}"
-        self._line.frame.push(
+        line.frame.push(
             Compensation(
                 name=name,
                 path=path,

@@ -173,7 +173,7 @@ class SagaStep(Generic[In_contra, Out_co, CompensationData_co, S_contra]):
             # Also what undoes it: a rollback is too late to learn that it cannot run.
             for code in (self._spec.run, self._compensate or _NOTHING):
                 code.check(attempt)
-            entry = self._entry(attempt, line.next_path(), input)
+            entry = self._entry(attempt, line, input)
             return await attempt.around(
                 lambda: entry.point("step", attempt.journal.saga_id),
                 lambda: self._run(attempt, line, entry),
@@ -194,20 +194,23 @@ class SagaStep(Generic[In_contra, Out_co, CompensationData_co, S_contra]):
         attempt.journal.check()
         return output
 
-    def _entry(self, attempt: Attempt, path: str, input: object) -> Compensation:
+    def _entry(self, attempt: Attempt, line: Line, input: object) -> Compensation:
+        path, undoable = line.next_path(), self._compensate is not None
+        durable = self.options.durable
         key = f"{attempt.journal.saga_id}.{path}"
         return Compensation(
             name=self.name,
             path=path,
             fn=self._compensate or _NOTHING,
-            durable=self.options.durable,
+            durable=durable,
             retry=self.options.compensation_retry,
             forward_key=key,
             undo_key=f"{key}.undo",
             input=input,
             strict=self.options.strict,
             bounded=self.options.retry is not None and self.options.retry.bounded,
-            undoable=self._compensate is not None,
+            undoable=undoable,
+            about=line.about(attempt, path, undo=undoable, durable=durable),
         )
 
     def _register(self, line: Line, entry: Compensation) -> None:

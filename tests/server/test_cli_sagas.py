@@ -16,7 +16,17 @@ import pytest
 import restate
 from restate import TerminalError
 
-from resaga import Retry, Saga, saga_workflow
+from resaga import (
+    CompensationContext,
+    DurableCompensationContext,
+    DurableStepContext,
+    Retry,
+    Saga,
+    saga_module,
+    saga_step,
+    saga_workflow,
+    workflow_client,
+)
 from tests.support.browser import rendered
 from tests.support.client import Invocation
 from tests.support.rig import Rig, open_rig
@@ -374,6 +384,124 @@ async def test_show_has_called_sagas_below_it(rig: Rig) -> None:
     assert call["saga"]["called_by"] == invocation.id
     assert "InChild" in (await pipe(rig, "show", invocation.id)).output
     assert "saga" not in (await shown(rig, invocation, "--depth", "0"))["entries"][-1]
+
+
+async def test_show_has_what_runs_inside_as_trees(rig: Rig) -> None:
+    """A nested workflow, a module in it, and a saga elsewhere that a durable step calls."""
+    reserve, authorize, capture = rig.steps("Reserve", "Authorize", "Capture")
+    book, notify = rig.step("Book"), rig.step("Notify", undo=False)
+    ends = rig.step("Ends", strict=True, fails=terminal_error("no ship"))
+
+    @saga_workflow(rig.name("Remote"))
+    async def remote(saga: Saga, value: str) -> str:
+        await book(saga, value)
+        return value
+
+    @saga_workflow(rig.name("RemoteUndo"))
+    async def remote_undo(saga: Saga, value: str) -> None:
+        await notify(saga, value)
+
+    @saga_step("Ship", durable=True)
+    async def ship(step: DurableStepContext, value: str) -> str:
+        return await workflow_client(step, remote).run(value)
+
+    @ship.compensate
+    async def unship(step: DurableCompensationContext[object, str], value: str) -> None:
+        await workflow_client(step, remote_undo).run(value)
+
+    @saga_module
+    async def twice(saga: Saga, value: str) -> None:
+        await authorize(saga, value)
+        await saga.ctx.sleep(timedelta(milliseconds=1), name="cooling off")
+        await capture(saga, value)
+
+    @saga_workflow(rig.name("Payment"))
+    async def payment(saga: Saga, value: str) -> None:
+        await twice(saga, value)
+        await ship(saga, value)
+
+    @saga_workflow(rig.name("Order"))
+    async def order(saga: Saga, value: str) -> None:
+        await reserve(saga, value)
+        await payment.run_as_step(saga, value)
+        await notify(saga, value)
+        await ends(saga, value)
+
+    await rig.serve(order, payment, remote, remote_undo)
+    invocation = await failed(rig, order, "x")
+    told = await shown(rig, invocation)
+    trees = [
+        (e["kind"], e["name"].partition("/")[0], [nest["name"] for nest in e.get("within", [])])
+        for e in told["entries"]
+    ]
+    inside = [payment.name, "twice"]
+    assert trees == [
+        ("step", "Reserve", []),
+        ("step", "Authorize", inside),
+        ("sleep", "cooling off", inside),
+        ("step", "Capture", inside),
+        ("step", "Ship", [payment.name]),
+        ("call", remote.name, []),
+        ("step", "Notify", []),
+        ("step", "Ends", []),
+        ("undo", "Ship", []),
+        ("call", remote_undo.name, []),
+        ("undo", "Capture", []),
+        ("undo", "Authorize", []),
+        ("undo", "Reserve", []),
+    ]
+    called = [e["saga"] for e in told["entries"] if e["kind"] == "call"]
+    assert [[e["name"] for e in saga["entries"]] for saga in called] == [["Book"], ["Notify"]]
+    steps = {e["name"]: e for e in told["entries"] if e["kind"] == "step"}
+    assert {name: step["has_compensation"] for name, step in steps.items()} == {
+        "Reserve": True,
+        "Authorize": True,
+        "Capture": True,
+        "Ship": True,
+        "Notify": False,
+        "Ends": False,
+    }
+    assert {e["outcome"] for e in told["entries"]} == {"completed", "failed"}
+    lines = (await pipe(rig, "show", invocation.id)).lines
+    assert f"▾ {payment.name}" in [line.strip() for line in lines]
+    assert "▾   twice" in [line.strip() for line in lines]
+
+
+async def test_show_tells_what_is_on_the_stack(rig: Rig) -> None:
+    """Not what has no compensation, nor what a pivot has dropped; a compensation without a step."""
+    gate = rig.gate()
+    before, sure, held = rig.step("Before"), rig.step("Sure"), rig.step("Held", gate=gate)
+    notify = rig.step("Notify", undo=False)
+
+    async def close(step: CompensationContext, value: str) -> None:
+        rig.ledger.note("closed")
+
+    @saga_workflow(rig.name("Stack"))
+    async def stack(saga: Saga, value: str) -> None:
+        await before(saga, value)
+        saga.pivot()
+        saga.add_compensation("Close", close, value)
+        await sure(saga, value)
+        await notify(saga, value)
+        await held(saga, value)
+
+    await rig.serve(stack)
+    invocation = await rig.send(stack, "x")
+    await gate.reached()
+    told = await shown(rig, invocation)
+    held_perhaps = "Held (if it has a compensation)"
+    assert [(item["step"], item["sure"]) for item in told["on_stack"]] == [
+        ("Held", False),
+        ("Sure", True),
+        ("Close", True),
+    ]
+    undoes = f"it undoes {held_perhaps}, Sure, Close, newest first"
+    assert told["if_cancelled"] == f"Held may finish, then {undoes}."
+    # And that is what happens.
+    await invocation.cancel()
+    gate.open()
+    await invocation.until_status("completed")
+    assert rig.ledger.order()[-3:] == ["undo Held", "undo Sure", "note closed"]
 
 
 async def test_show_writes_a_page_that_a_browser_shows(rig: Rig, tmp_path: Path) -> None:

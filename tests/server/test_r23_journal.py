@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from restate import TerminalError
 
-from resaga import Saga, saga_workflow
-from resaga.record import ABSENT, Failure, Record, RecordCodec
+from resaga import CompensationContext, Saga, saga_module, saga_workflow
+from resaga.record import ABSENT, About, Failure, Record, RecordCodec
 from tests.support import Rig
 
 FORMAT_1: dict[bytes, Record] = {
@@ -23,6 +23,9 @@ FORMAT_1: dict[bytes, Record] = {
     ),
     b'{"key":"inv_1.1","data":[1],"failure":{"message":"no","code":409,"metadata":{"a":"b"}}}': (
         Record("inv_1.1", None, [1], Failure("no", 409, {"a": "b"}))
+    ),
+    b'{"key":"inv_1.1","data":[1],"about":{"undo":false,"within":[["Pay","3"]]}}': Record(
+        "inv_1.1", None, [1], None, About(undo=False, within=(("Pay", "3"),))
     ),
     b'{"key":"inv_1.1","output":5,"of a later version":true}': Record("inv_1.1", 5, 5, None),
 }
@@ -87,8 +90,53 @@ async def test_r23_the_entries_of_durable_code_hold_its_keys(rig: Rig) -> None:
     await invocation.error()
     assert await invocation.runs() == ["Pay", "work", "compensate:Pay", "undo work"]
     values = {entry.name: _json(entry.value) for entry in await invocation.journal() if entry.name}
-    assert values["Pay"] == {"key": f"{invocation.id}.1"}
+    assert values["Pay"] == {"key": f"{invocation.id}.1", "about": {"durable": True}}
     assert values["compensate:Pay"] == {"key": f"{invocation.id}.1.undo"}
+
+
+async def test_r23_the_entry_of_a_step_tells_what_is_unusual_about_it(rig: Rig) -> None:
+    """What `resaga show` goes by: which steps are undone, and what they run inside."""
+    a, b = rig.step("A"), rig.step("B", undo=False)
+    c, d, e = rig.step("C"), rig.step("D"), rig.step("E")
+    f = rig.step("F", strict=True, fails=TerminalError("no", 409))
+
+    async def close(step: CompensationContext, data: int) -> None:
+        rig.ledger.note("closed")
+
+    @saga_module
+    async def inner(saga: Saga) -> None:
+        await c(saga, 1)
+        await saga.gather(d(saga, 1))
+
+    @saga_workflow(rig.name("Outer"))
+    async def outer(saga: Saga) -> None:
+        await inner(saga)
+
+    @saga_workflow(rig.name("Unusual"))
+    async def workflow(saga: Saga) -> None:
+        await a(saga, 1)
+        await b(saga, 1)
+        await outer.run_as_step(saga, None)
+        saga.pivot()
+        saga.add_compensation("Close", close, 1)
+        await e(saga, 1)
+        await f(saga, 1)
+
+    await rig.serve(workflow, outer)
+    invocation = await rig.send(workflow)
+    await invocation.error()
+    assert rig.ledger.order()[-3:] == ["do F", "undo E", "note closed"]
+    values = {entry.name: _json(entry.value) for entry in await invocation.journal() if entry.name}
+    about = {name: values[name].get("about") for name in "ABCDEF"}
+    within = [[outer.name, "3"], ["inner", "3"]]
+    assert about == {
+        "A": None,
+        "B": {"undo": False},
+        "C": {"within": within},
+        "D": {"within": within},
+        "E": {"pivot": 4, "added": [["5", "Close"]]},
+        "F": {"undo": False, "pivot": 4},
+    }
 
 
 async def test_r23_the_entry_of_a_compensation_that_failed_for_good_says_so(rig: Rig) -> None:

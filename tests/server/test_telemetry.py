@@ -6,9 +6,11 @@ import json
 import logging
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,17 @@ from tests.support import Rig
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
+class Moves:
+    """An observer that stands for one of several workers' own; which, is up to the test."""
+
+    def __init__(self, telemetry: Telemetry, workers: int) -> None:
+        self.at = 0
+        self._workers = [telemetry.observer() for _ in range(workers)]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._workers[self.at % len(self._workers)], name)
+
+
 class Telemetry:
     """OpenTelemetry's SDK, kept in memory."""
 
@@ -63,10 +76,20 @@ class Telemetry:
 
     def points(self, name: str) -> list[tuple[dict[str, Any], Any]]:
         """The data points of a metric: attributes, and value or count."""
+        return [
+            (dict(point.attributes or {}), getattr(point, "value", getattr(point, "count", None)))
+            for point in self._points(name)
+        ]
+
+    def sums(self, name: str) -> list[float]:
+        """The sums of a histogram's data points."""
+        return [point.sum for point in self._points(name)]
+
+    def _points(self, name: str) -> list[Any]:
         data: Any = self.reader.get_metrics_data()
         resources: list[Any] = [] if data is None else list(data.resource_metrics)
         return [
-            (dict(point.attributes or {}), getattr(point, "value", getattr(point, "count", None)))
+            point
             for resource in resources
             for scope in resource.scope_metrics
             for metric in scope.metrics
@@ -215,17 +238,7 @@ async def test_spans_and_metrics_of_a_rollback(rig: Rig) -> None:
 async def test_the_family_holds_when_each_attempt_is_on_another_worker(rig: Rig) -> None:
     """Each worker has an observer of its own; ids come from the events' alone."""
     telemetry = Telemetry()
-    workers = [telemetry.observer() for _ in range(8)]
-
-    class Moves:
-        """Tells another worker's observer in each attempt."""
-
-        at = 0
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(workers[self.at % len(workers)], name)
-
-    moves = Moves()
+    moves = Moves(telemetry, 8)
 
     def fails(attempt: int) -> Exception | None:
         moves.at += 1
@@ -248,6 +261,69 @@ async def test_the_family_holds_when_each_attempt_is_on_another_worker(rig: Rig)
     }  # fmt: skip
     assert {parent_of(s) for s in telemetry.spans if s is not root} == {id_of(root)}
     assert len({s.context.trace_id for s in telemetry.spans if s.context}) == 1
+
+
+async def test_begins_are_right_also_on_a_worker_that_did_not_see_them(rig: Rig) -> None:
+    """Of the saga, of a durable step, and of the rollback: all end on other workers."""
+    telemetry = Telemetry()
+    moves = Moves(telemetry, 4)
+    began: dict[str, int] = {}
+
+    def first_time(what: str) -> None:
+        """Note when it was; the next attempt is another worker's."""
+        if what not in began:
+            began[what] = time.time_ns()
+            moves.at += 1
+            raise ValueError(what)
+
+    @saga_step("Waits", durable=True)
+    async def waits(step: DurableStepContext) -> None:
+        await step.ctx.sleep(timedelta(milliseconds=1))
+        first_time("durable step")
+
+    def fails(_: int) -> None:
+        first_time("rollback")
+
+    a, b = rig.step("A", undo_fails=fails), rig.step("B")
+
+    @saga_workflow(rig.name("Moving"), observers=[moves])  # type: ignore[list-item] # pyright: ignore[reportArgumentType]
+    async def workflow(saga: Saga) -> None:
+        await a(saga, 1)
+        began.setdefault("saga", time.time_ns())
+        await waits(saga)
+        await b(saga, 2)
+        raise TerminalError("no", 409)
+
+    await rig.serve(workflow)
+    await rig.fail(workflow)
+    root, waited = telemetry.named(workflow.name), telemetry.named("Waits")
+    assert root.start_time is not None
+    assert root.start_time <= min(span.start_time or 0 for span in telemetry.spans)
+    assert root.start_time < began["saga"]
+    assert waited.start_time is not None
+    assert began["saga"] // 10**6 * 10**6 <= waited.start_time < began["durable step"]
+    # B was undone before A's compensation failed, and the end was another worker's to tell.
+    assert root.end_time is not None
+    (lasted,) = telemetry.sums("resaga.rollback.duration")
+    assert lasted * 10**9 >= root.end_time - began["rollback"] - 10**6
+
+
+async def test_a_rolled_back_savepoint_is_no_rollback_of_the_saga(rig: Rig) -> None:
+    telemetry = Telemetry()
+    a, b = rig.step("A"), rig.step("B", fails=TerminalError("no", 409))
+
+    @saga_workflow(rig.name("Savepoint"), observers=[telemetry.observer()])
+    async def workflow(saga: Saga) -> None:
+        with suppress(TerminalError):
+            async with saga.savepoint():
+                await a(saga, 1)
+                await b(saga, 1)
+
+    await rig.serve(workflow)
+    await rig.call(workflow)
+    assert "compensate:A" in [span.name for span in telemetry.spans]
+    assert telemetry.points("resaga.rollback.duration") == []
+    assert [value for _, value in telemetry.points("resaga.sagas")] == [1]
 
 
 async def test_a_saga_that_is_not_sampled_has_no_spans_and_is_counted(rig: Rig) -> None:

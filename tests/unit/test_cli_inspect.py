@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from restate import TerminalError
 
+from resaga import CompensationFailure, RollbackIncomplete
 from resaga.cli.inspect.advice import advice_of, if_cancelled, stack_of
-from resaga.cli.inspect.blocks import Gather, arrange
+from resaga.cli.inspect.asjson import saga_json
+from resaga.cli.inspect.blocks import Block, Gather, Inside, arrange
 from resaga.cli.inspect.build import summarize, view
 from resaga.cli.inspect.html import html_page
 from resaga.cli.inspect.lanes import lay_out
@@ -57,6 +61,13 @@ class Journal:
     def give_up(self, number: int, message: str) -> None:
         """A run whose retries are exhausted."""
         self._result(number, {"Failure": {"code": 500, "message": message}})
+
+    def output(self, error: TerminalError) -> None:
+        """The end, with an error."""
+        metadata = [{"key": key, "value": value} for key, value in (error.metadata or {}).items()]
+        failure = {"code": error.status_code, "message": error.message, "metadata": metadata}
+        output = {"Command": {"Output": {"result": {"Failure": failure}}}}
+        self._add("Command: Output", {"Command": {"Output": {}}}, whole=output)
 
     def cancel(self) -> None:
         """A cancel."""
@@ -175,8 +186,9 @@ def test_a_step_in_flight_is_the_next_one_of_the_body() -> None:
         ("A", "1", "completed"),
         ("B", "2", "in flight"),
     ]
-    assert stack_of(saga) == ["B", "A"]
-    assert if_cancelled(saga) == "B may finish, then it undoes B, A, newest first."
+    b = "B (if it has a compensation)"
+    assert stack_of(saga) == [b, "A"]
+    assert if_cancelled(saga) == f"B may finish, then it undoes {b}, A, newest first."
 
 
 def test_a_step_in_flight_beside_others_has_no_branch_yet() -> None:
@@ -195,7 +207,7 @@ def test_steps_in_flight_at_the_same_time_are_in_branches() -> None:
         journal.run(name)
     saga = look(journal)
     assert [e.path for e in saga.steps] == ["1", None, None]
-    assert stack_of(saga) == ["B", "A", "Before"]
+    assert [entry.name for entry in saga.on_stack] == ["B", "A", "Before"]
 
 
 def test_a_step_after_branches_is_one_of_the_body_again() -> None:
@@ -223,6 +235,94 @@ def test_outcomes() -> None:
     assert all(e.payloads == {} for e in saga.entries)
     kept = look(journal, payloads=True)
     assert kept.steps[0].payloads == {"output": {"id": 1}}
+
+
+def test_a_step_without_a_compensation_is_not_on_the_stack() -> None:
+    journal = Journal()
+    journal.run("A", "1", output=1)
+    journal.run("B", "2", output=1, about={"undo": False})
+    journal.run("C", "3", failure={"message": "no", "code": 409}, about={"undo": False})
+    saga = look(journal)
+    assert [step.undoable for step in saga.steps] == [True, False, False]
+    assert stack_of(saga) == ["A"]
+    told = json.loads(saga_json(saga))
+    assert [entry["has_compensation"] for entry in told["entries"]] == [True, False, False]
+    assert told["on_stack"] == [{"step": "A", "path": "1", "sure": True}]
+
+
+def test_an_undo_belongs_to_a_step_that_has_one() -> None:
+    journal = Journal()
+    journal.run("Pay", "1", output=1)
+    journal.run("Pay", "2", output=1, about={"undo": False})
+    journal.undo("Pay")
+    assert [undo.path for undo in look(journal).undos] == ["1"]
+
+
+def test_what_a_pivot_has_dropped_is_not_on_the_stack() -> None:
+    journal = Journal()
+    journal.run("Before", "1", output=1)
+    for path in ("2.1.1", "2.2.1"):
+        journal.run("Branch", path, output=1)
+    assert stack_of(look(journal)) == ["Branch", "Branch", "Before"]
+    journal.run("After", "3", output=1, about={"pivot": 2})
+    assert stack_of(look(journal)) == ["After"]
+
+
+def test_a_compensation_without_a_step_is_told_by_the_next_step() -> None:
+    journal = Journal()
+    journal.run("A", "1", output=1)
+    journal.run("B", "3", output=1, about={"added": [["2", "Close"]]})
+    saga = look(journal)
+    assert [(e.kind, e.name, e.path) for e in saga.entries] == [
+        ("step", "A", "1"),
+        ("added", "Close", "2"),
+        ("step", "B", "3"),
+    ]
+    assert stack_of(saga) == ["B", "Close", "A"]
+    journal.undo("B")
+    journal.undo("Close")
+    saga = look(journal)
+    assert stack_of(saga) == ["A"]
+    assert [undo.path for undo in saga.undos] == ["3", "2"]
+    assert "+ Close" in "\n".join(x.plain for x in timeline(saga, width=80, glyphs=UNICODE))
+    assert "s_undoes" not in mermaid(saga)
+    assert mermaid(saga).count("undoes") == 2
+
+
+def test_the_journal_does_not_tell_how_durable_code_ended() -> None:
+    journal = Journal()
+    journal.run("Ship", "1", about={"durable": True})
+    journal.sleep("for the courier")
+    (ship,) = look(journal).steps
+    assert (ship.outcome, ship.durable) == ("begun", True)
+    journal.run("After", "2")
+    assert [step.outcome for step in look(journal).steps] == ["completed", "completed"]
+    # Its compensation is the same: not done because it has begun.
+    journal.undo("After")
+    journal.end(journal.run("compensate:Ship"), {"key": f"{ID}.1.undo"})
+    saga = look(journal)
+    assert [undo.outcome for undo in saga.undos] == ["completed", "begun"]
+    assert stack_of(saga) == ["Ship"]
+
+
+def test_a_durable_compensation_that_failed_for_good_is_told_by_the_sagas_end() -> None:
+    journal = Journal()
+    journal.run("Ship", "1", about={"durable": True})
+    journal.run("Pay", "2", about={"durable": True})
+    for name, path in (("Pay", "2"), ("Ship", "1")):
+        journal.end(journal.run(f"compensate:{name}"), {"key": f"{ID}.{path}.undo"})
+    error = RollbackIncomplete(
+        TerminalError("sold out", 409), [CompensationFailure("Ship", "the ship has sailed")]
+    )
+    journal.output(error)
+    saga = look(journal, row("completed", completion_failure=f"[409] {error.message}"))
+    assert [(undo.name, undo.outcome) for undo in saga.undos] == [
+        ("Pay", "completed"),
+        ("Ship", "failed"),
+    ]
+    assert saga.undos[1].failure is not None
+    assert saga.undos[1].failure.message == "the ship has sailed"
+    assert saga.summary.state == "incomplete"
 
 
 def test_undos_belong_to_the_newest_step_of_their_name_and_of_a_line() -> None:
@@ -313,6 +413,88 @@ def test_results_that_cannot_be_read_are_steps_all_the_same() -> None:
     assert entry.payloads == {"result": "<3 bytes that are no JSON>"}
 
 
+# -- what runs inside ---------------------------------------------------------------------------
+
+
+def composed() -> Journal:
+    """A module with a gather in it, and a workflow in that; a sleep in between."""
+    pay, split = ["Payment <1>", "2"], ["Split", "2"]
+    audit = ["Audit", "3.1.2"]
+    journal = Journal()
+    journal.run("Reserve", "1", output=1)
+    journal.run("Authorize", "2", output=1, about={"within": [pay, split]})
+    journal.sleep("a while")
+    journal.run("A", "3.1.1", output=1, about={"within": [pay]})
+    journal.run("B", "3.2.1", output=1, about={"within": [pay]})
+    journal.run("Log", "3.1.2", output=1, about={"within": [pay, audit]})
+    journal.run("Capture", "4", output=1, about={"within": [pay], "undo": False})
+    journal.run("Ship", "5", output=1)
+    return journal
+
+
+def told_of(blocks: Sequence[Block]) -> list[object]:
+    """Blocks as names."""
+    told: list[object] = []
+    for block in blocks:
+        if isinstance(block, Gather):
+            told.append({number: told_of(branch) for number, branch in block.branches})
+        elif isinstance(block, Inside):
+            told.append((block.nest.name, told_of(block.blocks)))
+        else:
+            told.append(block.name)
+    return told
+
+
+def test_what_runs_inside_stands_in_a_tree_of_its_own() -> None:
+    saga = look(composed())
+    assert told_of(arrange(saga.entries)) == [
+        "Reserve",
+        ("Payment <1>", [
+            ("Split", ["Authorize"]),
+            "a while",
+            {1: ["A", ("Audit", ["Log"])], 2: ["B"]},
+            "Capture",
+        ]),
+        "Ship",
+    ]  # fmt: skip
+    lines = [line.plain for line in timeline(saga, width=120, glyphs=UNICODE, hints=False)]
+    assert [line[24:].rstrip() for line in lines[4:16]] == [
+        "✔     Reserve",
+        "▾     Payment <1>",
+        "▾       Split",
+        "✔         Authorize",
+        "…       sleep a while  until 13:00:10, in 1 h 0 min",
+        "├─┬─╮",
+        "│ ✔ │   A",
+        "│ │ ✔   B",
+        "│ ▾ │   Audit",
+        "│ ✔ │     Log",
+        "├─┴─╯",
+        "✔       Capture  no compensation",
+    ]
+    assert saga_json(saga).count('"Payment <1>"') == 6
+    page = html_page(saga)
+    assert "<h3>Payment &lt;1&gt;</h3>" in page
+    assert page.count('class="inside line"') == 3
+    chart = mermaid(saga)
+    assert 'subgraph s_in_2_Split["Split"]' in chart
+    assert chart.count("  subgraph ") == chart.count("  end") == 3
+
+
+def test_what_the_body_does_between_two_steps_of_a_part_belongs_to_it() -> None:
+    pay = {"within": [["Pay", "1"]]}
+    journal = Journal()
+    journal.run("Authorize", "1", output=1, about=pay)
+    journal.sleep("a while")
+    journal.run("Capture", "2", output=1, about=pay)
+    journal.sleep("another while")
+    saga = look(journal)
+    assert told_of(arrange(saga.entries)) == [
+        ("Pay", ["Authorize", "a while", "Capture"]),
+        "another while",
+    ]
+
+
 # -- what is drawn ---------------------------------------------------------------------------
 
 
@@ -341,7 +523,7 @@ def test_lanes_are_opened_and_closed_again() -> None:
 
 def test_blocks_have_branches_side_by_side() -> None:
     blocks = arrange(nested().entries)
-    kinds = ["gather" if isinstance(block, Gather) else block.name for block in blocks]
+    kinds = [told if isinstance(told, str) else "gather" for told in told_of(blocks)]
     assert kinds == ["Start", "gather", "Fails", "gather", "Start"]
     forward = blocks[1]
     assert isinstance(forward, Gather)

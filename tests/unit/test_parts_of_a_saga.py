@@ -19,8 +19,10 @@ from resaga import (
     saga_workflow,
 )
 from resaga.attempt import Attempt
+from resaga.line import Line
 from resaga.nested import run_inside
 from resaga.scope import Shield, current_shield
+from resaga.stack import Frame
 
 
 class Context:
@@ -66,7 +68,7 @@ def attempt_with(value: bytes | None = None, mapper: Any = None) -> Attempt:
 
 
 def saga_with(value: bytes | None = None, mapper: Any = None) -> Saga[Any]:
-    return Saga(attempt_with(value, mapper), cast("Any", None))
+    return Saga(attempt_with(value, mapper), Line("", Frame()))
 
 
 def loose(fn: object) -> Any:
@@ -94,7 +96,7 @@ def raising(error: Exception) -> Callable[[Saga[Any]], Awaitable[None]]:
 
 async def test_r3_what_only_the_inner_mapper_takes_for_terminal_becomes_so_inside() -> None:
     with pytest.raises(TerminalError, match="declined") as caught:
-        await run_inside(saga_with(), raising(Declined()), mapper=declines, what="it")
+        await run_inside(saga_with(), raising(Declined()), mapper=declines, what="it", name="it")
     assert caught.value.status_code == 402
 
 
@@ -102,7 +104,7 @@ async def test_r3_what_only_the_inner_mapper_takes_for_terminal_becomes_so_insid
 @pytest.mark.parametrize("mapper", [None, declines])
 async def test_all_else_goes_on_as_it_is(error: Exception, mapper: Any) -> None:
     with pytest.raises(type(error)) as caught:
-        await run_inside(saga_with(), raising(error), mapper=mapper, what="it")
+        await run_inside(saga_with(), raising(error), mapper=mapper, what="it", name="it")
     assert caught.value is error
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, RootModel
 
 from resaga.errors import CodecError, UnsupportedTypeError
-from resaga.record import ABSENT, Failure, Record, RecordCodec
+from resaga.record import ABSENT, About, Failure, Record, RecordCodec
 from tests.unit import values as v
 
 
@@ -162,6 +162,19 @@ def test_r12_a_failure_is_kept_with_its_data(failure: Failure, journal: dict[str
     assert codec.decode(raw) == Record("k", None, HELD, failure)
     raw = codec.encode_failure("k", failure, None)
     assert codec.decode(raw) == Record("k", None, None, failure)
+
+
+def test_r23_what_is_unusual_about_a_step_is_told_beside_its_result() -> None:
+    codec = codec_of(Reserved, Reserved)
+    about = About(undo=False, within=(("Pay", "3.1.1"),))
+    raw, record = codec.seal("k", HELD, ABSENT, about)
+    told = {"undo": False, "within": [["Pay", "3.1.1"]]}
+    assert json.loads(raw)["about"] == told
+    assert codec.decode(raw) == record == Record("k", HELD, HELD, None, about)
+    failure = Failure("no", 409)
+    raw = codec.encode_failure("k", failure, ABSENT, about)
+    assert json.loads(raw)["about"] == told
+    assert codec.decode(raw) == Record("k", None, ABSENT, failure, about)
 
 
 def test_lone_surrogates_in_a_failure_do_not_hide_it() -> None:

@@ -248,6 +248,7 @@ class SagaRestateWorkflow(KeepsJournal, restate.Workflow, Generic[In_contra, Out
             body,
             mapper=self._options.as_terminal_error,
             what=f"{self.name}.run_as_step",
+            name=self.name,
         )
 
     def __repr__(self) -> str:

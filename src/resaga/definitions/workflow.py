@@ -142,6 +142,7 @@ class SagaWorkflow(KeepsJournal, restate.Service, Generic[In_contra, Out_co, S_c
             lambda inner: body.call(inner, inner.ctx, input),
             mapper=self._options.as_terminal_error,
             what=f"{self.name}.run_as_step",
+            name=self.name,
         )
 
     def __repr__(self) -> str:

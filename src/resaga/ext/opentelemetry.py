@@ -42,7 +42,7 @@ class OpenTelemetryObserver(SagaObserver):
     compensations are its children, whichever workers they run on: the ids are derived from the
     events' (R25). Inside an action its span is the current one, so that what your libraries
     trace there is its child. A span is made when its step ends; what the journal already held
-    makes none.
+    makes none. Sagas and durable steps begin in it when they really did, on whichever worker.
 
     With the SDK for Python, the ids are set through the tracer's ``id_generator``. With a tracer
     that has none, spans get ids of its own, and those of a saga are no family.
@@ -120,7 +120,8 @@ class OpenTelemetryObserver(SagaObserver):
 
     def on_compensation_started(self, event: StepEvent) -> None:
         """Note the begin, and that of the rollback."""
-        self._recall.begin(f"{event.saga_id}/rollback")
+        if event.rollback_began is not None:  # Else a savepoint alone is rolled back.
+            self._recall.begin(f"{event.saga_id}/rollback").not_after(event.rollback_began)
         self._begin(event, UNDO)
 
     def on_compensation_completed(self, event: StepEvent) -> None:
@@ -167,6 +168,9 @@ class OpenTelemetryObserver(SagaObserver):
             self._recall.begin(key).failed(event.error)
             return False
         opened = self._recall.end(key)
+        if event.began is not None:
+            opened = opened or Open()
+            opened.not_after(event.began)
         if not self._recall.first(event):
             return False
         undo = what == UNDO
@@ -187,6 +191,9 @@ class OpenTelemetryObserver(SagaObserver):
         span = self._trace(event).root
         opened = self._recall.end(event.saga_id)
         rollback = self._recall.end(f"{event.saga_id}/rollback")
+        if event.rollback_began is not None:
+            rollback = rollback or Open()
+            rollback.not_after(event.rollback_began)
         if not self._recall.first(event):
             return
         attributes = {"resaga.workflow": event.workflow, "resaga.outcome": outcome}
@@ -202,7 +209,9 @@ class OpenTelemetryObserver(SagaObserver):
         with self._lock:
             found = self._traces.get(attempt)
         if found is None:
-            found = Trace.of(event, attempt, self._tracer(), self._recall.begin(event.saga_id))
+            opened = self._recall.begin(event.saga_id)
+            opened.not_after(event.saga_began)
+            found = Trace.of(event, attempt, self._tracer(), opened)
             with self._lock:
                 self._traces[attempt] = found
         return found

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from resaga.observe import SagaEvent
 
@@ -22,7 +23,7 @@ class Open:
     """Something that has begun and not ended.
 
     Attributes:
-        started: When this worker first heard of it, in nanoseconds since 1970.
+        started: When it began, as far as this worker knows, in nanoseconds since 1970.
         attempts: How often it was begun on this worker.
         failures: The attempts that failed and are retried: when, and the class of the error.
     """
@@ -30,6 +31,11 @@ class Open:
     started: int = field(default_factory=time.time_ns)
     attempts: int = 0
     failures: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+
+    def not_after(self, when: datetime | None) -> None:
+        """It began by then, perhaps on another worker."""
+        if when is not None:
+            self.started = min(self.started, int(when.timestamp() * 1000) * 1_000_000)
 
     def failed(self, error: BaseException | None) -> None:
         """Note an attempt that failed and is retried."""

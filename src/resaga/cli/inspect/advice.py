@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from resaga.cli.inspect.model import SagaView
+from resaga.cli.inspect.model import Entry, SagaView
 
 __all__ = ["Advice", "advice_of", "if_cancelled", "stack_of"]
 
@@ -22,8 +22,8 @@ class Advice:
 
 
 def stack_of(saga: SagaView) -> list[str]:
-    """The names of what a rollback would undo, newest first."""
-    return [step.name for step in saga.on_stack]
+    """What a rollback would undo, newest first; with a word where the journal does not tell."""
+    return [_label(entry) for entry in saga.on_stack]
 
 
 def if_cancelled(saga: SagaView) -> str:
@@ -113,6 +113,12 @@ def _when_ended(saga: SagaView, saga_id: str) -> list[Advice]:
             harmful=bool(left),
         ),
     ]
+
+
+def _label(entry: Entry) -> str:
+    if entry.undoable is None and entry.undone_by is None:
+        return f"{entry.name} (if it has a compensation)"
+    return entry.name
 
 
 def _list(names: Sequence[str]) -> str:

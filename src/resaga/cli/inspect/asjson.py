@@ -52,7 +52,10 @@ def _saga(saga: SagaView) -> dict[str, Any]:
         "failure": _failed(saga.failure),
         "last_error": _failed(saga.last_error),
         "entries": [_entry(entry) for entry in saga.entries],
-        "on_stack": [{"step": step.name, "path": step.path} for step in saga.on_stack],
+        "on_stack": [
+            {"step": entry.name, "path": entry.path, "sure": entry.undoable is not None}
+            for entry in saga.on_stack
+        ],
         "not_undone": [undo.name for undo in saga.not_undone]
         + ([step.name for step in saga.on_stack] if saga.killed else []),
         "if_cancelled": if_cancelled(saga),
@@ -80,7 +83,13 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "failure": _failed(entry.failure),
         "errors": [_failed(error) for error in entry.errors],
     }
+    if entry.within:
+        told["within"] = [{"name": nest.name, "path": nest.path} for nest in entry.within]
+    if entry.durable:
+        told["durable"] = True
     if entry.kind == "step":
+        told["has_compensation"] = entry.undoable
+    if entry.kind in ("step", "added"):
         told["undone_by"] = None if entry.undone_by is None else entry.undone_by.index
     if entry.until is not None:
         told["until"] = _time(entry.until)

@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from resaga.cli.inspect.model import Entry, Failed, Kind, Outcome, SagaView, Summary
-from resaga.cli.inspect.paths import is_passed_over, match_undo, name_paths
+from restate import TerminalError
+
+from resaga.cli.inspect.model import Entry, Failed, Kind, Nest, Outcome, SagaView, Summary
+from resaga.cli.inspect.paths import (
+    infer_nests,
+    is_later,
+    is_passed_over,
+    match_undo,
+    name_paths,
+)
 from resaga.cli.inspect.queries import EntryRow, EventRow, InvocationRow, ProgressRow
 from resaga.cli.inspect.states import KILLED, State, end_state, open_state
 from resaga.cli.inspect.wire import (
@@ -21,6 +29,8 @@ from resaga.cli.inspect.wire import (
     result_of,
     text_of,
 )
+from resaga.errors import RollbackIncomplete, received
+from resaga.record import About
 
 __all__ = ["UNDO", "summarize", "view"]
 
@@ -96,20 +106,19 @@ def view(
     entries = reading.entries
     _give_errors(reading, row, events)
     name_paths(entries)
-    for entry in entries:
-        if entry.kind == "undo":
-            step = match_undo(entry, reading.steps)
-            if step is not None:
-                step.undone_by = entry
-                entry.path = step.path
+    infer_nests(entries)
     undos = [entry for entry in entries if entry.kind == "undo"]
+    for undo in undos:
+        step = match_undo(undo, reading.steps)
+        if step is not None:
+            step.undone_by = undo
+            undo.path = step.path
     for step in reading.steps:
-        step.passed_over = is_passed_over(step, undos, reading.steps)
+        step.passed_over = is_passed_over(step, undos, reading.steps) or (
+            int((step.path or "0").partition(".")[0]) in range(1, reading.pivot + 1)
+        )
     ended = row.status == "completed"
-    if ended:
-        for entry in entries:
-            if entry.outcome in ("in flight", "waiting"):
-                entry.outcome = "dropped"
+    _settle(reading, undos, ended=ended)
     killed = ended and row.completion_failure == KILLED and reading.end is None and bool(rows)
     failure = reading.failure
     if failure is None and row.completion_failure is not None:
@@ -158,6 +167,34 @@ def _summary(row: InvocationRow, state: State, *, error: str | None) -> Summary:
     )
 
 
+def _settle(reading: _Reading, undos: Sequence[Entry], *, ended: bool) -> None:
+    """What the journal does not say itself: how durable code ended, and what has no result."""
+    over = ended and reading.end is not None
+    failures = {} if reading.end is None else _failures(reading.end)
+    for entry in reading.entries:
+        if ended and entry.outcome in ("in flight", "waiting"):
+            entry.outcome = "dropped"
+        if entry.outcome != "begun":
+            continue
+        if entry.kind == "step":
+            succeeded = over and reading.failure is None
+            if succeeded or any(is_later(step, entry) for step in reading.steps):
+                entry.outcome = "completed"
+        elif over and entry.name in failures:
+            entry.outcome = "failed"
+            entry.failure = Failed(message=failures[entry.name], at=entry.ended)
+        elif over or any(is_later(entry, u) and u.index > entry.index for u in undos):
+            entry.outcome = "completed"
+
+
+def _failures(end: Result) -> dict[str, str]:
+    """The compensations that failed for good, by the error that the saga ended with."""
+    error = received(TerminalError(end.message or "", end.code or 500, end.metadata))
+    if not isinstance(error, RollbackIncomplete):
+        return {}
+    return {failure.name: failure.message for failure in error.failures}
+
+
 class _Reading:
     """A journal, read entry by entry."""
 
@@ -169,6 +206,7 @@ class _Reading:
         self.failure: Failed | None = None
         self.cancelled_at: datetime | None = None
         self.deadline: datetime | None = None
+        self.pivot = 0
         self._keeps = payloads
         self._waiting: dict[int, Entry] = {}
         self._commands = 0
@@ -176,8 +214,8 @@ class _Reading:
 
     @property
     def steps(self) -> list[Entry]:
-        """The steps so far."""
-        return [entry for entry in self.entries if entry.kind == "step"]
+        """The steps so far, and the compensations that were added without one."""
+        return [entry for entry in self.entries if entry.kind in ("step", "added")]
 
     @property
     def in_rollback(self) -> bool:
@@ -284,9 +322,11 @@ class _Reading:
                 entry.payloads["result"] = text_of(value)
             return
         if entry.kind == "undo":
-            entry.durable = record.is_undo
+            entry.durable = True
+            entry.outcome = "begun"
             return
         entry.path = record.path
+        self._take_about(entry, record.about)
         if self._keeps:
             entry.payloads.update(record.payloads())
         if record.failure is not None:
@@ -295,6 +335,27 @@ class _Reading:
             entry.failure = Failed(
                 message=record.failure.message, code=record.failure.code, at=entry.ended
             )
+
+    def _take_about(self, entry: Entry, about: About) -> None:
+        entry.undoable = about.undo
+        entry.within = tuple(Nest(name, path) for name, path in about.within)
+        entry.durable = about.durable
+        if about.durable:
+            entry.outcome = "begun"
+        self.pivot = max(self.pivot, about.pivot)
+        place = self.entries.index(entry)
+        self.entries[place:place] = [
+            Entry(
+                index=entry.index,
+                kind="added",
+                name=name,
+                started=None,
+                outcome="completed",
+                path=path,
+                undoable=True,
+            )
+            for path, name in about.added
+        ]
 
     def _take_end(self, row: EntryRow) -> None:
         self.end = result_of(row.lite or "{}", row.json) or Result(kind="Output")

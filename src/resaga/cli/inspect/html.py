@@ -10,7 +10,7 @@ from importlib.resources import files
 import msgspec
 
 from resaga.cli.inspect.advice import advice_of, if_cancelled, stack_of
-from resaga.cli.inspect.blocks import Gather, arrange
+from resaga.cli.inspect.blocks import Block, Inside, arrange
 from resaga.cli.inspect.model import Entry, SagaView
 from resaga.cli.inspect.words import UNICODE, clock, error_line, note_of, span
 
@@ -101,13 +101,18 @@ class _Section:
             stack = stack_of(saga)
             yield '<section class="stack"><b>On the stack, newest first</b><ol>'
             yield from (f"<li>{escape(name)}</li>" for name in stack)
-            yield "</ol><p>Steps without a compensation are passed over.</p>"
+            yield "</ol>" if stack else "</ol><p>Nothing.</p>"
             yield f"<p><b>If cancelled now:</b> {escape(if_cancelled(saga))}</p></section>"
 
-    def _blocks(self, blocks: Sequence[Entry | Gather]) -> Iterator[str]:
+    def _blocks(self, blocks: Sequence[Block]) -> Iterator[str]:
         for block in blocks:
             if isinstance(block, Entry):
                 yield from self._entry(block)
+                continue
+            if isinstance(block, Inside):
+                yield f'<section class="inside line"><h3>{escape(block.nest.name)}</h3>'
+                yield from self._blocks(block.blocks)
+                yield "</section>"
                 continue
             yield '<div class="gather">'
             for number, branch in block.branches:
@@ -125,9 +130,11 @@ class _Section:
         mark = UNICODE.outcomes[entry.outcome]
         if undo and entry.outcome == "completed":
             mark = UNICODE.undo
+        elif entry.kind == "added":
+            mark = UNICODE.added
         began = "" if entry.started is None else f"+{span(entry.started - self._begin)}"
         took = "" if entry.duration is None else span(entry.duration)
-        word = "" if entry.kind in ("step", "other") else f"<i>{entry.kind}</i> "
+        word = "" if entry.kind in ("step", "added", "other") else f"<i>{entry.kind}</i> "
         note = note_of(entry, saga)
         yield f'<article class="entry {entry.kind} {kind}{undone}">'
         yield f'<div class="row"><span class="mark" title="{entry.outcome}">{mark}</span>'

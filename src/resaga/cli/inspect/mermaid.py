@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from itertools import pairwise
 
-from resaga.cli.inspect.blocks import Gather, arrange
+from resaga.cli.inspect.blocks import Block, Gather, Inside, arrange
 from resaga.cli.inspect.model import Entry, SagaView
 
 __all__ = ["mermaid"]
@@ -16,6 +16,7 @@ _CLASSES = {
     "unknown": "unknown",
     "in flight": "active",
     "waiting": "active",
+    "begun": "active",
     "dropped": "unknown",
 }
 
@@ -50,15 +51,13 @@ class _Chart:
         for undo in saga.undos:
             node = self._node(undo)
             yield f'  {node}[/"undo {_label(undo)}"/]:::{self._class(undo)}'
-            step = next((s for s in saga.steps if s.undone_by is undo), None)
+            step = next((s for s in saga.entries if s.undone_by is undo), None)
             if step is not None:
                 yield f"  {node} -. undoes .-> {self._node(step)}"
         undos = [self._node(undo) for undo in saga.undos]
         yield from (f"  {a} ==> {b}" for a, b in pairwise(undos))
 
-    def _chain(
-        self, blocks: Sequence[Entry | Gather], tips: list[str]
-    ) -> Generator[str, None, list[str]]:
+    def _chain(self, blocks: Sequence[Block], tips: list[str]) -> Generator[str, None, list[str]]:
         """Nodes one after the other, branches beside each other; gives what comes last."""
         for block in blocks:
             if isinstance(block, Gather):
@@ -66,6 +65,13 @@ class _Chart:
                 for _, branch in block.branches:
                     ends += yield from self._chain(branch, tips)
                 tips = ends
+                continue
+            if isinstance(block, Inside):
+                nest = block.nest
+                name = f"{self._prefix}_in_{nest.path.replace('.', '_')}_{_words(nest.name)}"
+                yield f'  subgraph {name}["{_text(nest.name)}"]'
+                tips = yield from self._chain(block.blocks, tips)
+                yield "  end"
                 continue
             node = self._node(block)
             yield f'  {node}["{_label(block)}"]:::{self._class(block)}'
@@ -80,7 +86,9 @@ class _Chart:
         return tips
 
     def _node(self, entry: Entry) -> str:
-        return f"{self._prefix}_{entry.index}"
+        # An added compensation has no entry of its own, and stands before one.
+        place = f"a{(entry.path or '').replace('.', '_')}" if entry.kind == "added" else entry.index
+        return f"{self._prefix}_{place}"
 
     def _class(self, entry: Entry) -> str:
         if entry.undone_by is not None and entry.undone_by.outcome == "completed":
@@ -89,11 +97,16 @@ class _Chart:
 
 
 def _label(entry: Entry) -> str:
-    word = "" if entry.kind in ("step", "undo", "other") else f"{entry.kind} "
+    word = "" if entry.kind in ("step", "undo", "added", "other") else f"{entry.kind} "
     text = f"{word}{entry.name}"
     if entry.outcome != "completed":
         text += f": {entry.outcome}"
     return _text(text)
+
+
+def _words(name: str) -> str:
+    """A name as a part of an id."""
+    return "".join(char if char.isascii() and char.isalnum() else "_" for char in name)
 
 
 def _text(value: str) -> str:

@@ -9,18 +9,41 @@ from typing import Literal, TypeAlias
 
 from resaga.cli.inspect.states import State
 
-__all__ = ["Entry", "Failed", "Kind", "Line", "Outcome", "SagaView", "Summary"]
+__all__ = ["Entry", "Failed", "Kind", "Line", "Nest", "Outcome", "SagaView", "Summary"]
 
-Kind: TypeAlias = Literal["step", "undo", "action", "sleep", "call", "send", "attach", "other"]
-"""``step`` and ``undo`` are resaga's. ``action`` is a ``ctx.run`` of the user's own, and the rest
-is what durable code asked of Restate."""
+Kind: TypeAlias = Literal[
+    "step", "undo", "added", "action", "sleep", "call", "send", "attach", "other"
+]
+"""``step`` and ``undo`` are resaga's, and ``added``, a compensation that has no step. ``action`` is
+a ``ctx.run`` of the user's own, and the rest is what durable code asked of Restate."""
 
-Outcome: TypeAlias = Literal["completed", "failed", "unknown", "in flight", "waiting", "dropped"]
+Outcome: TypeAlias = Literal[
+    "completed", "failed", "unknown", "in flight", "waiting", "begun", "dropped"
+]
 """``in flight`` has begun and has no result; ``waiting`` is the same of what Restate does by
-itself; ``dropped`` is what had no result when the saga ended."""
+itself; ``begun`` is durable code whose end the journal does not tell (yet); ``dropped`` is what had
+no result when the saga ended."""
 
 Line: TypeAlias = tuple[int, ...]
 """A line of execution: ``()`` for the body, ``(2, 1)`` for the first branch of its second call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nest:
+    """A workflow or module that runs inside a saga.
+
+    Attributes:
+        name: Its name.
+        path: The path that its first step has.
+    """
+
+    name: str
+    path: str
+
+    @property
+    def line(self) -> Line:
+        """The line of execution that it runs in."""
+        return tuple(map(int, self.path.split(".")[:-1]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +73,12 @@ class Entry:
         errors: The different errors of attempts that were tried again, as far as Restate keeps
             them.
         undone_by: The undo that belongs to a step, if it has begun.
-        passed_over: A rollback has gone past this step: it has no compensation that runs.
+        undoable: Whether a step has a compensation; ``None`` where the journal does not tell,
+            which it does with the step's result.
+        passed_over: A rollback, or a point of no return, has gone past this step: it is not
+            undone any more.
+        within: The workflows and modules that it runs inside, the outermost first; known with a
+            step's result.
         durable: Whether this is the beginning of a durable step or compensation, whose own
             entries follow.
         target: What a call or send calls.
@@ -70,7 +98,9 @@ class Entry:
     failure: Failed | None = None
     errors: list[Failed] = field(default_factory=list[Failed])
     undone_by: Entry | None = None
+    undoable: bool | None = None
     passed_over: bool = False
+    within: tuple[Nest, ...] = ()
     durable: bool = False
     target: str | None = None
     child_id: str | None = None
@@ -169,14 +199,19 @@ class SagaView:
 
     @property
     def on_stack(self) -> list[Entry]:
-        """The steps that a rollback would undo now, or that are left to undo, newest first.
+        """What a rollback would undo now, or what is left to undo, newest first.
 
-        The journal does not tell which steps have a compensation, or what a pivot has dropped:
-        those are passed over when the saga really rolls back.
+        A step that has no result yet, or whose retries are exhausted, is among them, though the
+        journal does not tell whether it has a compensation.
         """
         if self.summary.ended is not None and not self.killed:
             return []
-        return [step for step in reversed(self.steps) if not (step.is_undone or step.passed_over)]
+        return [
+            entry
+            for entry in reversed(self.entries)
+            if entry.kind in ("step", "added")
+            and not (entry.is_undone or entry.passed_over or entry.undoable is False)
+        ]
 
     @property
     def not_undone(self) -> list[Entry]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cmp_to_key
+from itertools import pairwise
 
-from resaga.cli.inspect.model import Entry
+from resaga.cli.inspect.model import Entry, Nest
 
-__all__ = ["is_passed_over", "match_undo", "name_paths"]
+__all__ = ["infer_nests", "is_later", "is_passed_over", "match_undo", "name_paths"]
 
 
 def name_paths(entries: Iterable[Entry]) -> None:
@@ -16,7 +17,7 @@ def name_paths(entries: Iterable[Entry]) -> None:
     A step's path comes with its result, so one in flight, and one whose retries are exhausted,
     have none. Where no branches are under way it can only be the next one of the body.
     """
-    steps = [entry for entry in entries if entry.kind == "step"]
+    steps = [entry for entry in entries if entry.kind in ("step", "added")]
     forks = {_numbers(step)[0] for step in steps if step.path is not None and "." in step.path}
     # The body has one step in flight at most.
     side_by_side = sum(step.outcome == "in flight" for step in steps) > 1
@@ -42,7 +43,10 @@ def match_undo(undo: Entry, steps: Iterable[Entry]) -> Entry | None:
     candidates = [
         step
         for step in steps
-        if step.name == undo.name and step.undone_by is None and step.index < undo.index
+        if step.name == undo.name
+        and step.undone_by is None
+        and step.undoable is not False
+        and step.index < undo.index
     ]
     return min(candidates, key=cmp_to_key(_compare), default=None)
 
@@ -57,13 +61,41 @@ def is_passed_over(step: Entry, undos: Iterable[Entry], steps: Iterable[Entry]) 
         older = undone.get(id(undo))
         if older is None or step.index > undo.index or older is step:
             continue
-        mine, theirs = _numbers(step), _numbers(older)
-        for depth, (a, b) in enumerate(zip(mine, theirs, strict=False)):
-            if a != b:
-                if depth % 2 == 0 and a > b:
-                    return True
-                break
+        if is_later(step, older):
+            return True
     return False
+
+
+def is_later(one: Entry, other: Entry) -> bool:
+    """Whether one step was begun after another had ended: both on a line, or on lines around it."""
+    for depth, (a, b) in enumerate(zip(_numbers(one), _numbers(other), strict=False)):
+        if a != b:
+            # Numbers of calls and numbers of branches take turns in a path.
+            return depth % 2 == 0 and a > b
+    return False
+
+
+def infer_nests(entries: Iterable[Entry]) -> None:
+    """Let what happened between two steps of a workflow that ran inside be a part of it, too.
+
+    A step's entry tells what it ran inside; a sleep's or a call's does not. While something runs
+    inside the body, nothing runs outside of it; beside what runs inside a branch, other branches
+    do.
+    """
+    body = [entry for entry in entries if entry.kind not in ("undo", "added")]
+    told = [number for number, entry in enumerate(body) if _tells(entry)]
+    for first, last in pairwise(told):
+        common: list[Nest] = []
+        for a, b in zip(body[first].within, body[last].within, strict=False):
+            if a != b or a.line:
+                break
+            common.append(a)
+        for entry in body[first + 1 : last]:
+            entry.within = tuple(common)
+
+
+def _tells(entry: Entry) -> bool:
+    return entry.kind == "step" and entry.undoable is not None
 
 
 def _numbers(entry: Entry) -> list[int]:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from resaga.cli.inspect.advice import advice_of, if_cancelled, stack_of
 from resaga.cli.inspect.lanes import Row, lay_out
-from resaga.cli.inspect.model import Entry, SagaView
+from resaga.cli.inspect.model import Entry, Nest, SagaView
 from resaga.cli.inspect.words import (
     OUTCOME_STYLES,
     STATE_STYLES,
@@ -23,12 +23,16 @@ from resaga.cli.inspect.words import (
 
 __all__ = ["timeline"]
 
+INDENT = "  "
+"""For each workflow or module that something runs inside."""
+
 TIME = 12
 """Columns for when something began, and for how long it took."""
 
 KIND_WORDS = {
     "step": "",
     "undo": "undo ",
+    "added": "",
     "action": "run ",
     "sleep": "sleep ",
     "call": "call ",
@@ -101,13 +105,24 @@ class _Page:
         rows = lay_out(saga.entries)
         columns = max(len(row.open) for row in rows)
         drawn = columns > 1 and 2 * columns <= self._width // 3
+        begun: set[Nest] = set()
         for row in rows:
             graph = self._graph(row, columns) if drawn else Text()
             if row.entry is None:
                 if drawn:
                     yield Text.assemble(" " * (2 * TIME), graph)
                 continue
+            for depth, nest in enumerate(row.entry.within):
+                if nest not in begun:
+                    begun.add(nest)
+                    yield self._nest(nest, depth, row, columns if drawn else 0)
             yield from self._entry(row.entry, graph, drawn=drawn)
+
+    def _nest(self, nest: Nest, depth: int, row: Row, columns: int) -> Text:
+        """The line over what runs inside."""
+        mark = Text(self._glyphs.nest, "dim")
+        graph = self._graph(row, columns, mark) if columns else Text.assemble(mark, " ")
+        return Text.assemble(" " * (2 * TIME), graph, INDENT * depth, (nest.name, "bold"))
 
     def _entry(self, entry: Entry, graph: Text, *, drawn: bool) -> Iterator[Text]:
         saga = self._saga
@@ -121,9 +136,10 @@ class _Page:
             line.append_text(self._mark(entry))
             line.append(" ")
         where = "" if drawn or not entry.line else f"[{'.'.join(map(str, entry.line))}] "
-        name = f"{where}{KIND_WORDS[entry.kind]}{entry.name}"
+        depth = len(entry.within)
+        name = f"{INDENT * depth}{where}{KIND_WORDS[entry.kind]}{entry.name}"
         style = "yellow" if entry.kind == "undo" else ("" if entry.kind == "step" else "dim")
-        indent = " " * (len(line) + 2)
+        indent = " " * (len(line) + 2) + INDENT * depth
         line.append(name, style)
         note = note_of(entry, saga)
         yield from self._with_note(line, note, indent)
@@ -153,25 +169,33 @@ class _Page:
 
     def _mark(self, entry: Entry) -> Text:
         style = OUTCOME_STYLES[entry.outcome]
+        if entry.kind == "added":
+            return Text(self._glyphs.added, "dim")
         if entry.kind == "undo" and entry.outcome == "completed":
             return Text(self._glyphs.undo, "yellow")
         return Text(self._glyphs.outcomes[entry.outcome], style)
 
-    def _graph(self, row: Row, columns: int) -> Text:
-        """The lanes of a row, each with a space or a line to the next."""
+    def _graph(self, row: Row, columns: int, mark: Text | None = None) -> Text:
+        """The lanes of a row, each with a space or a line to the next.
+
+        Args:
+            row: The row.
+            columns: How many lanes are drawn.
+            mark: What stands for the row's entry, if not the mark of its outcome.
+        """
         glyphs = self._glyphs
         text = Text()
         last = max((row.column, *row.branches))
         for column in range(columns):
             line = row.open[column] if column < len(row.open) else None
             if row.entry is not None and column == row.column:
-                text.append_text(self._mark(row.entry))
+                text.append_text(mark or self._mark(row.entry))
             elif column in row.branches:
                 if column == last:
-                    mark = glyphs.opens_last if row.begins else glyphs.closes_last
+                    end = glyphs.opens_last if row.begins else glyphs.closes_last
                 else:
-                    mark = glyphs.opens if row.begins else glyphs.closes
-                text.append(mark, "dim")
+                    end = glyphs.opens if row.begins else glyphs.closes
+                text.append(end, "dim")
             elif row.branches and column == row.column:
                 text.append(glyphs.tee, "dim")
             elif line is not None:
@@ -218,9 +242,7 @@ class _Page:
             return
         rolling = self._saga.summary.state in ("rolling back", "paused in rollback")
         label = "left to undo" if rolling else "on the stack, newest first"
-        yield from self._wrap(
-            "", f"{label}: {', '.join(stack)} (steps without a compensation are passed over)", ""
-        )
+        yield from self._wrap("", f"{label}: {', '.join(stack)}", "")
 
     def _wrap(self, indent: str, text: str, style: str) -> Iterator[Text]:
         lines = textwrap.wrap(

@@ -7,6 +7,8 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from resaga.record import About
+
 __all__ = [
     "Body",
     "Result",
@@ -84,6 +86,7 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     failure: StepFailure | None = None
     output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    about: About = About()
 
     @property
     def path(self) -> str | None:
@@ -99,11 +102,6 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
             for name, field in fields
             if not isinstance(field, msgspec.UnsetType)
         }
-
-    @property
-    def is_undo(self) -> bool:
-        """Whether it is the beginning of a durable compensation."""
-        return self.key.endswith(".undo")
 
 
 _record = msgspec.json.Decoder(StepRecord)

@@ -39,6 +39,7 @@ OUTCOME_STYLES: Final[dict[Outcome, str]] = {
     "unknown": "bold yellow",
     "in flight": "cyan",
     "waiting": "blue",
+    "begun": "cyan",
     "dropped": "dim",
 }
 
@@ -49,6 +50,8 @@ class Glyphs:
 
     outcomes: dict[Outcome, str]
     undo: str
+    added: str
+    nest: str
     vertical: str
     horizontal: str
     tee: str
@@ -66,9 +69,12 @@ UNICODE: Final = Glyphs(
         "unknown": "?",
         "in flight": "▶",
         "waiting": "…",
+        "begun": "▷",
         "dropped": "∅",
     },
     undo="↩",
+    added="+",
+    nest="▾",
     vertical="│",
     horizontal="─",
     tee="├",
@@ -86,9 +92,12 @@ ASCII: Final = Glyphs(
         "unknown": "?",
         "in flight": ">",
         "waiting": "~",
+        "begun": ">",
         "dropped": "0",
     },
     undo="<",
+    added="+",
+    nest="v",
     vertical="|",
     horizontal="-",
     tee="+",
@@ -166,7 +175,11 @@ def note_of(entry: Entry, saga: SagaView) -> str:
     if entry.kind == "step" and entry.path is None:
         said.append("in some branch")
     if entry.durable:
-        said.append("durable")
+        said.append("durable, what it does follows" if entry.outcome == "begun" else "durable")
+    if entry.kind == "added":
+        said.append("compensation")
+    if entry.kind == "step" and entry.undoable is False and entry.outcome == "completed":
+        said.append("no compensation")
     if entry.child is None and entry.child_id is not None:
         said.append(entry.child_id)
     return ", ".join(said)
