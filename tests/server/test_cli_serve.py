@@ -6,17 +6,23 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import httpx
 import pytest
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.x509.oid import NameOID
 
 from resaga.server import RestateServer
 from tests.support.servers import QUICK
@@ -71,6 +77,12 @@ class Served:
         file = self.folder / "told"
         lines = file.read_text().splitlines() if file.exists() else []
         return [line.rpartition(" ")[2] for line in lines if line.rpartition(" ")[0] == what]
+
+    def all_told(self, kind: str) -> list[str]:
+        """What has happened, of a kind, in its order."""
+        file = self.folder / "told"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [line for line in lines if line.startswith(kind)]
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Tell it to end, and wait until it has."""
@@ -225,6 +237,55 @@ def test_requests_without_a_valid_signature_are_refused(serve: Serve, tmp_path: 
         assert "without a valid signature" in worker.log
 
 
+def test_over_tls(serve: Serve, tmp_path: Path) -> None:
+    """Restate trusts the certificate's authority, and registers, calls and is answered by it."""
+    authority, certificate, key = certificates(tmp_path)
+    with RestateServer(env=QUICK | {"SSL_CERT_FILE": str(authority)}) as server:
+        worker = serve(
+            *("--tls-cert", str(certificate), "--tls-key", str(key)),
+            *("--register", server.admin_url),
+        )
+        worker.until_logged("registered https://127.0.0.1")
+        (tmp_path / "gate").touch()
+        assert output(server, send(server, "Held", "gate")) == "gate"
+        trusting = ssl.create_default_context(cafile=str(authority))
+        trusting.set_alpn_protocols(["h2"])
+        with (
+            socket.create_connection(("127.0.0.1", worker.port), timeout=LIMIT) as plain,
+            trusting.wrap_socket(plain, server_hostname="localhost") as secure,
+        ):
+            assert secure.selected_alpn_protocol() == "h2"
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(f"http://127.0.0.1:{worker.port}/health", timeout=LIMIT)
+        assert worker.end() == 0
+    # A server that does not trust it registers nothing, and that is one line.
+    with RestateServer(env=QUICK) as stranger:
+        worker = serve(
+            *("--tls-cert", str(certificate), "--tls-key", str(key)),
+            *("--register", stranger.admin_url),
+        )
+        assert worker.wait() == 2
+        assert "has to trust the certificate" in worker.lines[-1]
+
+
+def test_so_many_plain_functions_run_at_a_time(
+    serve: Serve, server: RestateServer, tmp_path: Path
+) -> None:
+    worker = serve("--threads", "2", "--register", server.admin_url)
+    worker.until_logged("registered")
+    names = ["one", "two", "three"]
+    begun = [send(server, "Threaded", name) for name in names]
+    entries = "SELECT id FROM sys_journal WHERE name = 'InThread'"
+    worker.until(lambda: len(server.query(entries)) == len(begun), "the actions' entries")
+    worker.until(lambda: len(worker.all_told("begin")) == 2, "two of them")
+    for name in names:
+        (tmp_path / name).touch()
+    assert [output(server, each) for each in begun] == names
+    order = [what.partition(" ")[0] for what in worker.all_told("")]
+    assert order.index("end") == 2
+    assert order.count("begin") == 3
+
+
 def test_several_processes_share_the_work(
     serve: Serve, server: RestateServer, tmp_path: Path
 ) -> None:
@@ -288,6 +349,8 @@ def test_other_things_that_cannot_be_served_take_one_line(serve: Serve) -> None:
         ("--tls-cert", "x.pem"): "give both",
         ("--identity-key", "secret"): "publickeyv1_",
         ("--register", "http://127.0.0.1:1"): "does not answer",
+        ("--register", "localhost:9070"): "is no address",
+        ("--advertise", "http://shop:port"): "is no address",
     }.items():
         worker = serve(*options)
         assert worker.wait() == 2, worker.log
@@ -298,6 +361,50 @@ def test_other_things_that_cannot_be_served_take_one_line(serve: Serve) -> None:
         worker = serve("--port", str(taken.getsockname()[1]))
         assert worker.wait() == 2
         assert "cannot be listened on" in worker.log
+
+
+def certificates(folder: Path) -> tuple[Path, Path, Path]:
+    """An authority of our own, and a certificate of it for this machine with its key; as files."""
+    now = datetime.now(UTC)
+
+    def name(text: str) -> x509.Name:
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+    def builder(subject: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(name(subject))
+            .issuer_name(name("resaga's tests"))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(days=1))
+        )
+
+    root, own = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    authority = (
+        builder("resaga's tests", root)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(root, hashes.SHA256())
+    )
+    here = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
+    certificate = (
+        builder("localhost", own)
+        .add_extension(x509.SubjectAlternativeName(here), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(root, hashes.SHA256())
+    )
+    files = folder / "authority.pem", folder / "certificate.pem", folder / "key.pem"
+    files[0].write_bytes(authority.public_bytes(serialization.Encoding.PEM))
+    files[1].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    files[2].write_bytes(
+        own.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return files
 
 
 def base58(data: bytes) -> str:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 import typer
 
@@ -113,8 +114,8 @@ def serve(
                 threads=threads,
                 tls=_tls(tls_cert, tls_key),
                 identity_keys=_identity_keys(identity_key or []),
-                admin=register,
-                advertise=advertise,
+                admin=_address("--register", register, "http://127.0.0.1:9070"),
+                advertise=_address("--advertise", advertise, "https://shop.internal:9080"),
                 force=force,
                 token=token,
                 grace=timedelta(seconds=grace),
@@ -134,6 +135,19 @@ def _tls(certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None
         if not file.is_file():
             raise BadInput(f"there is no file {file}. Give PEM files to --tls-cert and --tls-key.")
     return certificate, key
+
+
+def _address(option: str, given: str | None, example: str) -> str | None:
+    if given is None:
+        return None
+    parts = urlsplit(given)
+    try:
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # A port that is no number.
+        fits = False
+    if not fits:
+        raise BadInput(f"{option} {given!r} is no address. Give one like {example}.")
+    return given.rstrip("/")
 
 
 def _identity_keys(keys: list[str]) -> list[str]:

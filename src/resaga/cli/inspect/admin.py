@@ -57,6 +57,11 @@ class Admin:
         self.address: str = address.rstrip("/")
         headers = {"accept": "application/json"}
         if token:
+            if not token.isascii() or not token.isprintable():
+                raise BadInput(
+                    "RESTATE_AUTH_TOKEN holds what no HTTP header can carry. Set it to the token "
+                    "alone, without a line end."
+                )
             headers["authorization"] = f"Bearer {token}"
         try:
             url = httpx.URL(self.address)
@@ -85,7 +90,14 @@ class Admin:
         response = self._send("POST", "/query", json={"query": sql})
         if not response.is_success:
             self._refuse(response)
-        return msgspec.json.decode(response.content, type=_Rows[type]).rows  # type: ignore[valid-type]
+        try:
+            return msgspec.json.decode(response.content, type=_Rows[type]).rows  # type: ignore[valid-type]
+        except msgspec.DecodeError as error:
+            version = self.get("/version", _Version).version
+            raise BadInput(
+                f"the server at {self.address} (Restate {version}) answered a query with what this "
+                f"cannot read ({error}). It needs {NEEDED} or newer, and may need a newer resaga."
+            ) from error
 
     def get(self, path: str, type: type[T]) -> T:
         """Read something of the admin API's own.

@@ -18,6 +18,11 @@ PATIENCE: Final = timedelta(seconds=60)
 POLL: Final = timedelta(milliseconds=100)
 
 
+REACHABLE: Final = "Restate has to reach the worker there: set --advertise, if it is elsewhere."
+TRUSTED: Final = (
+    " It also has to trust the certificate: by an authority that its machine knows, or that is in "
+    "the file that its SSL_CERT_FILE names."
+)
 OTHER_ADDRESS: Final = (
     "Deploy other code under another address, so that sagas in flight keep theirs; or replace it "
     "with --force, in development."
@@ -110,13 +115,19 @@ def _post(client: httpx.Client, body: dict[str, object]) -> tuple[_Deployment, b
         ) from error
     status = response.status_code
     if not response.is_success:
-        mend = (
-            OTHER_ADDRESS
-            if status == 409
-            else "Restate has to reach the worker there: set --advertise, if it is elsewhere."
-        )
+        mend = REACHABLE
+        if status == 409:
+            mend = OTHER_ADDRESS
+        elif str(uri).startswith("https:"):
+            mend += TRUSTED
         raise BadInput(
             f"registering {uri}: the server at {admin} refused with {status}: "
             f"{response.text} {mend}"
         )
-    return msgspec.json.decode(response.content, type=_Deployment), status == 201
+    try:
+        return msgspec.json.decode(response.content, type=_Deployment), status == 201
+    except msgspec.DecodeError as error:
+        raise BadInput(
+            f"registering {uri}: {admin} answers, but not like the admin API of a Restate server. "
+            "Give its address to --register; the port is 9070 unless it was set."
+        ) from error
