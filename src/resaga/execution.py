@@ -74,7 +74,7 @@ async def run_plain(
         raise
     record = action.record_of(raw)
     entry.forward_key = record.key
-    if record.about is not None:
+    if record.about is not None and _is_own(attempt, record.key):
         attempt.moments.read(record.about)
     if record.failure is not None:
         if record.data is not ABSENT:
@@ -83,6 +83,11 @@ async def run_plain(
     entry.outcome = "completed"
     entry.data = lambda: codec.decode_data(raw)
     return record.output
+
+
+def _is_own(attempt: Attempt, key: str) -> bool:
+    """Whether an entry is of this saga, and not of the one that it is a copy of (R13)."""
+    return key.startswith(f"{attempt.journal.saga_id}.")
 
 
 def _fail(entry: Compensation, failure: Failure) -> Never:
@@ -109,9 +114,10 @@ async def run_durable(attempt: Attempt, spec: StepSpec, entry: Compensation) -> 
     except Interruption as exc:
         _tell_unknown(attempt, entry, exc)
         raise
-    entry.forward_key, entry.began = kept.key, kept.began
-    if kept.about is not None:
+    entry.forward_key = kept.key
+    if kept.about is not None and _is_own(attempt, kept.key):
         attempt.moments.read(kept.about)
+        entry.began = kept.began
 
     def context(services: object) -> DurableStepContext[object]:
         return DurableStepContext(

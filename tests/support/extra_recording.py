@@ -2,7 +2,7 @@
 
 Over the serverless protocol each attempt is one request that holds the whole journal, so the last
 request of an invocation is its journal as the server keeps it. ``python -m
-tests.support.extra_recording NAME`` records the sagas of `tests.support.extra_recorded` into
+tests.support.extra_recording NAME`` records the sagas that `RECORDED` has under a name into
 ``tests/journals/NAME.json``. Do that when the format has a new version, under a new name; the
 recordings of versions that were released stay as they are.
 """
@@ -15,7 +15,7 @@ import json
 import struct
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,20 @@ import restate
 
 from resaga import SagaWorkflow
 from tests.support.extra_recorded import recorded_sagas
+from tests.support.extra_recorded_about import recorded_about
 from tests.support.rig import Rig, open_rig
 from tests.support.servers import make_server
 
 JOURNALS = Path(__file__).parents[1] / "journals"
+
+RECORDED: dict[str, Callable[..., list[SagaWorkflow[Any, Any]]]] = {
+    "format_1": recorded_sagas,
+    "format_1_about": recorded_about,
+}
+"""The sagas by the name of the file that holds their journals."""
+
+HICCUPS = ("RecordedCompleted", "RecordedBounded", "RecordedInside")
+"""Those whose last attempt shall meet a whole journal, though nothing fails in them."""
 
 OUTPUT, END = 0x0401, 0x0003
 """Types of the two messages that an attempt which finishes a saga sends last."""
@@ -122,9 +132,8 @@ class _Tap:
             self.last[service] = (headers[b"content-type"].decode(), b"".join(heard))
 
 
-async def _record(rig: Rig) -> list[Recording]:
-    names = ["RecordedCompleted", "RecordedBounded"]
-    sagas = recorded_sagas([], hiccups=names)
+async def _record(rig: Rig, name: str) -> list[Recording]:
+    sagas = RECORDED[name]([], hiccups=HICCUPS)
     await rig.serve(*sagas)
     rig.traffic._app = tap = _Tap(rig.traffic._app)
     found: list[Recording] = []
@@ -153,7 +162,7 @@ async def _record(rig: Rig) -> list[Recording]:
 async def _main(name: str) -> None:
     with tempfile.TemporaryDirectory() as folder, make_server("serverless") as server:
         async with open_rig(server, "serverless", Path(folder)) as rig:
-            found = await _record(rig)
+            found = await _record(rig, name)
     JOURNALS.mkdir(exist_ok=True)
     text = json.dumps([asdict(each) for each in found], indent=1, ensure_ascii=False)
     (JOURNALS / f"{name}.json").write_text(text + "\n")
