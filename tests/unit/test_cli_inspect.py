@@ -479,6 +479,8 @@ def test_what_runs_inside_stands_in_a_tree_of_its_own() -> None:
     chart = mermaid(saga)
     assert 'subgraph s_in_2_Split["Split"]' in chart
     assert chart.count("  subgraph ") == chart.count("  end") == 3
+    # An edge in a subgraph would draw both its ends into it.
+    assert "-->" not in chart[: chart.rindex("  end")]
 
 
 def test_what_the_body_does_between_two_steps_of_a_part_belongs_to_it() -> None:

@@ -36,6 +36,7 @@ def if_cancelled(saga: SagaView) -> str:
     if saga.cancelled_at is not None:
         return "nothing new: it is cancelled already, and rolls back at its next durable wait."
     parts: list[str] = []
+    called = [e.name for e in saga.entries if e.kind == "call" and e.outcome == "waiting"]
     in_flight = [e.name for e in saga.steps if e.outcome == "in flight"]
     if saga.status == "backing-off":
         parts.append("at its next attempt it stops")
@@ -43,6 +44,8 @@ def if_cancelled(saga: SagaView) -> str:
         parts.append("it is resumed, and stops")
     elif in_flight:
         parts.append(f"{_list(in_flight)} may finish")
+    elif called:
+        parts.append(f"{_list(called)} is cancelled, too, and waited for")
     else:
         parts.append("it stops waiting")
     stack = stack_of(saga)
@@ -90,7 +93,7 @@ def _when_ended(saga: SagaView, saga_id: str) -> list[Advice]:
     stays = f"; {_list(left)} stays not undone" if left else ""
     undone = [undo.name for undo in saga.undos if undo.outcome == "completed"]
     prefix = (
-        f"takes the steps before N for done, though {_list(undone)} is undone"
+        f"takes the steps before N for done, though these are undone: {_list(undone)}"
         if undone
         else "takes the steps before N for done, and undoes them if it fails"
     )

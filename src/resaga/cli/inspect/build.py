@@ -78,7 +78,7 @@ def summarize(
             entries=progress.entries,
         )
     why = None if pause is None else event_error(pause)
-    return _summary(row, state, error=row.last_failure if why is None else why[0])
+    return _summary(row, state, error=last_failure(row) if why is None else why[0])
 
 
 def view(
@@ -134,7 +134,7 @@ def view(
             entries=len(rows),
         )
     return SagaView(
-        summary=_summary(row, state, error=row.completion_failure or row.last_failure),
+        summary=_summary(row, state, error=row.completion_failure or last_failure(row)),
         is_saga=is_saga,
         status=row.status,
         entries=entries,
@@ -149,6 +149,13 @@ def view(
         now=now,
         payloads=reading.payloads,
     )
+
+
+def last_failure(row: InvocationRow) -> str | None:
+    """What the last attempt failed with, without the traceback that Restate keeps with it."""
+    if row.last_failure is None:
+        return None
+    return row.last_failure.partition("Traceback (most recent call last)")[0].rstrip()
 
 
 def _summary(row: InvocationRow, state: State, *, error: str | None) -> Summary:
@@ -386,8 +393,9 @@ def _give_errors(reading: _Reading, row: InvocationRow, events: Sequence[EventRo
         told = event_error(event.event_json)
         if told is not None:
             give(*told, event.appended_at)
-    if row.last_failure is not None and not seen:
-        give(row.last_failure, None, row.last_failure_related_command_index, row.modified_at)
+    failure = last_failure(row)
+    if failure is not None and not seen:
+        give(failure, None, row.last_failure_related_command_index, row.modified_at)
 
 
 def _from_milliseconds(value: int | None) -> datetime | None:

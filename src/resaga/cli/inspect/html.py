@@ -140,8 +140,9 @@ class _Section:
         yield f'<div class="row"><span class="mark" title="{entry.outcome}">{mark}</span>'
         yield f'<span class="name">{word}{escape(entry.name)}</span>'
         yield f'<span class="time">{began}</span><span class="time">{took}</span></div>'
-        bar = self._bar(entry.started, entry.ended)
-        yield f'<div class="bar"><span style="{bar}"></span></div>'
+        if entry.started is not None:
+            bar = self._bar(entry.started, entry.ended)
+            yield f'<div class="bar"><span style="{bar}"></span></div>'
         if note:
             yield f'<div class="note">{escape(note)}</div>'
         for error in entry.errors:

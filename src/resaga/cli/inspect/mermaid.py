@@ -41,6 +41,8 @@ class _Chart:
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
+        # After all nodes: an edge inside a subgraph would draw both its ends into it.
+        self._edges: list[str] = []
 
     def lines(self, saga: SagaView) -> Iterator[str]:
         prefix = self._prefix
@@ -48,6 +50,7 @@ class _Chart:
         yield f'  {prefix}(["{_text(title)}<br/>{saga.summary.id}"])'
         forward = [entry for entry in saga.entries if entry.kind != "undo"]
         yield from self._chain(arrange(forward), [prefix])
+        yield from self._edges
         for undo in saga.undos:
             node = self._node(undo)
             yield f'  {node}[/"undo {_label(undo)}"/]:::{self._class(undo)}'
@@ -75,14 +78,14 @@ class _Chart:
                 continue
             node = self._node(block)
             yield f'  {node}["{_label(block)}"]:::{self._class(block)}'
-            yield from (f"  {tip} --> {node}" for tip in tips)
+            self._edges += [f"  {tip} --> {node}" for tip in tips]
             tips = [node]
             if block.child is not None:
                 child = f"{node}c"
                 yield f'  subgraph {child}g["{_text(block.child.summary.workflow)}"]'
                 yield from _Chart(child).lines(block.child)
                 yield "  end"
-                yield f"  {node} -.-> {child}"
+                self._edges.append(f"  {node} -.-> {child}")
         return tips
 
     def _node(self, entry: Entry) -> str:

@@ -29,6 +29,9 @@ INDENT = "  "
 TIME = 12
 """Columns for when something began, and for how long it took."""
 
+LEAST = 24
+"""Columns that a text has at least, however deep it stands."""
+
 KIND_WORDS = {
     "step": "",
     "undo": "undo ",
@@ -51,7 +54,9 @@ def timeline(saga: SagaView, *, width: int, glyphs: Glyphs, hints: bool = True) 
         glyphs: What it is drawn with.
         hints: Whether to end with what can be done about it.
     """
-    yield from _Page(saga, width, glyphs).lines(hints=hints)
+    for line in _Page(saga, width, glyphs).lines(hints=hints):
+        line.rstrip()
+        yield line
 
 
 class _Page:
@@ -61,15 +66,14 @@ class _Page:
         self._glyphs = glyphs
 
     def lines(self, *, hints: bool) -> Iterator[Text]:
-        yield from self._head()
+        yield from self._head(top=hints)
         yield from self._payloads(self._saga.payloads, "  ")
         yield Text()
         yield from self._body()
         if hints:
-            yield Text()
             yield from self._foot()
 
-    def _head(self) -> Iterator[Text]:
+    def _head(self, *, top: bool) -> Iterator[Text]:
         saga, summary = self._saga, self._saga.summary
         state = (summary.state, STATE_STYLES[summary.state])
         yield Text.assemble((summary.workflow, "bold"), "  ", state)
@@ -80,12 +84,12 @@ class _Page:
             created += f", ended after {took}"
         else:
             created += f", {span(saga.now - summary.created)} ago; to Restate it is {saga.status}"
-        yield Text(created, "dim")
+        yield from self._wrap("  ", created.strip(), "dim")
         if saga.cancelled_at is not None:
             yield Text(f"  cancelled {clock(saga.cancelled_at, now=saga.now)}", "dim")
         if saga.deadline is not None:
             yield Text(f"  deadline {clock(saga.deadline, now=saga.now)}", "dim")
-        if saga.parent_id is not None:
+        if saga.parent_id is not None and top:  # Else it stands around this.
             yield Text(f"  called by {saga.parent_id}", "dim")
         if saga.restarted_from is not None:
             yield Text(f"  restarted as new from {saga.restarted_from}", "dim")
@@ -214,6 +218,17 @@ class _Page:
             yield from self._wrap(indent, f"{name}: {shown}", "")
 
     def _foot(self) -> Iterator[Text]:
+        left = list(self._left())
+        if left:
+            yield Text()
+            yield from left
+        for advice in advice_of(self._saga):
+            yield Text()
+            yield Text(advice.command, "bold red" if advice.harmful else "bold")
+            yield from self._wrap("    ", advice.effect, "red" if advice.harmful else "dim")
+
+    def _left(self) -> Iterator[Text]:
+        """What went wrong, and what is left to undo."""
         saga = self._saga
         error = saga.last_error
         if error is not None:
@@ -230,10 +245,6 @@ class _Page:
         if saga.summary.ended is None:
             yield from self._stack()
             yield from self._wrap("", f"if cancelled now: {if_cancelled(saga)}", "")
-        for advice in advice_of(saga):
-            yield Text()
-            yield Text(advice.command, "bold red" if advice.harmful else "bold")
-            yield from self._wrap("    ", advice.effect, "red" if advice.harmful else "dim")
 
     def _stack(self) -> Iterator[Text]:
         stack = stack_of(self._saga)
@@ -245,9 +256,10 @@ class _Page:
         yield from self._wrap("", f"{label}: {', '.join(stack)}", "")
 
     def _wrap(self, indent: str, text: str, style: str) -> Iterator[Text]:
+        indent = indent[: max(self._width - LEAST, 0)]
         lines = textwrap.wrap(
             text,
-            max(self._width - len(indent), 20),
+            self._width - len(indent) - 2,
             break_long_words=False,
             break_on_hyphens=False,
         )
