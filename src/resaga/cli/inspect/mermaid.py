@@ -48,17 +48,19 @@ class _Chart:
         prefix = self._prefix
         title = f"{saga.summary.workflow}: {saga.summary.state}"
         yield f'  {prefix}(["{_text(title)}<br/>{saga.summary.id}"])'
-        forward = [entry for entry in saga.entries if entry.kind != "undo"]
-        yield from self._chain(arrange(forward), [prefix])
+        forward, back = _parted(saga)
+        tips = yield from self._chain(arrange(forward), [prefix])
+        for entry in back:
+            yield from self._entry(entry)
         yield from self._edges
-        for undo in saga.undos:
-            node = self._node(undo)
-            yield f'  {node}[/"undo {_label(undo)}"/]:::{self._class(undo)}'
-            step = next((s for s in saga.entries if s.undone_by is undo), None)
-            if step is not None:
-                yield f"  {node} -. undoes .-> {self._node(step)}"
-        undos = [self._node(undo) for undo in saga.undos]
-        yield from (f"  {a} ==> {b}" for a, b in pairwise(undos))
+        for step in saga.entries:
+            if step.undone_by is not None:
+                # This way round, so that all goes down and nothing in a circle.
+                yield f"  {self._node(step)} -. undone by .-> {self._node(step.undone_by)}"
+        way = [self._node(entry) for entry in back]
+        if back and back[0].index > max(entry.index for entry in forward):
+            yield from (f"  {tip} ==> {way[0]}" for tip in tips)
+        yield from (f"  {a} ==> {b}" for a, b in pairwise(way))
 
     def _chain(self, blocks: Sequence[Block], tips: list[str]) -> Generator[str, None, list[str]]:
         """Nodes one after the other, branches beside each other; gives what comes last."""
@@ -76,17 +78,25 @@ class _Chart:
                 tips = yield from self._chain(block.blocks, tips)
                 yield "  end"
                 continue
+            yield from self._entry(block)
             node = self._node(block)
-            yield f'  {node}["{_label(block)}"]:::{self._class(block)}'
             self._edges += [f"  {tip} --> {node}" for tip in tips]
             tips = [node]
-            if block.child is not None:
-                child = f"{node}c"
-                yield f'  subgraph {child}g["{_text(block.child.summary.workflow)}"]'
-                yield from _Chart(child).lines(block.child)
-                yield "  end"
-                self._edges.append(f"  {node} -.-> {child}")
         return tips
+
+    def _entry(self, entry: Entry) -> Iterator[str]:
+        """The node of an entry, and the chart of what it called."""
+        node, kind = self._node(entry), self._class(entry)
+        if entry.kind == "undo":
+            yield f'  {node}[/"undo {_label(entry)}"/]:::{kind}'
+        else:
+            yield f'  {node}["{_label(entry)}"]:::{kind}'
+        if entry.child is not None:
+            child = f"{node}c"
+            yield f'  subgraph {child}g["{_text(entry.child.summary.workflow)}"]'
+            yield from _Chart(child).lines(entry.child)
+            yield "  end"
+            self._edges.append(f"  {node} -.-> {child}")
 
     def _node(self, entry: Entry) -> str:
         # An added compensation has no entry of its own, and stands before one.
@@ -97,6 +107,18 @@ class _Chart:
         if entry.undone_by is not None and entry.undone_by.outcome == "completed":
             return "undone"
         return _CLASSES[entry.outcome]
+
+
+def _parted(saga: SagaView) -> tuple[list[Entry], list[Entry]]:
+    """What was done, and how it was undone, with what durable compensations did meanwhile.
+
+    Where steps follow after undos, a savepoint was rolled back: then the undos alone.
+    """
+    kinds = [entry.kind for entry in saga.entries]
+    first = kinds.index("undo") if "undo" in kinds else len(kinds)
+    if "step" in kinds[first:]:
+        return [entry for entry in saga.entries if entry.kind != "undo"], saga.undos
+    return saga.entries[:first], saga.entries[first:]
 
 
 def _label(entry: Entry) -> str:
