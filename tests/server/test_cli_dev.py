@@ -38,7 +38,8 @@ class Dev:
 
     def __init__(self, folder: Path, scratch: Path) -> None:
         self.app = folder / "shop.py"
-        self.write("hello")
+        if not self.app.exists():
+            self.write("hello")
         worker, self.ingress, self.admin = ports(3)
         self.terminal = Terminal(
             *("dev", "shop:app", "--port", str(worker), "--data", str(folder / "data")),
@@ -106,7 +107,18 @@ def test_reloads_and_shows_errors_until_ctrl_c(dev: Dev, tmp_path: Path) -> None
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"http://127.0.0.1:{port}/health")
     assert list((tmp_path / "scratch").glob("resaga-*")) == []
-    assert any((tmp_path / "shop" / "data").iterdir())
+    # What the server knew it knows in the next run, at other addresses.
+    again = Dev(tmp_path / "shop", tmp_path / "scratch")
+    with again.terminal:
+        again.until_registered(1)
+        assert again.greet() == "good day you"
+        query = {"query": "SELECT id FROM sys_invocation WHERE target = 'Greeter/run'"}
+        where = f"http://127.0.0.1:{again.admin}/query"
+        accept = {"accept": "application/json"}
+        rows = httpx.post(where, json=query, headers=accept, timeout=LIMIT).json()["rows"]
+        assert len(rows) == 4
+        again.terminal.interrupt()
+        assert again.terminal.end().status == 0
 
 
 def test_what_it_cannot_develop_takes_one_line(tmp_path: Path) -> None:

@@ -610,17 +610,11 @@ async def test_what_cannot_work_takes_one_line(rig: Rig) -> None:
     admin = rig.restate.admin
     gone = "inv_1gzM6vebYHPh5fM0FLdNb5LSXH24DEtE2i"
     nobody = "http://127.0.0.1:1"
-    assert "--admin" in await bad("list", "--admin", nobody)
-    assert "RESTATE_ADMIN_URL" in await bad("show", gone, env={"RESTATE_ADMIN_URL": nobody})
-    assert "no address" in await bad("list", "--admin", "nonsense")
+    assert "does not answer" in await bad("show", gone, env={"RESTATE_ADMIN_URL": nobody})
     assert "not like the admin API" in await bad("list", "--admin", rig.restate.ingress)
     assert "there is no invocation" in await bad("show", gone, "--admin", admin)
-    assert "no invocation id" in await bad("show", "order-1", "--admin", admin)
     assert "no invocation id" in await bad("show", "inv_1", "--admin", admin)
-    assert "no state" in await bad("list", "--state", "lost", "--admin", admin)
-    assert "no age" in await bad("list", "--newer", "soon", "--admin", admin)
     assert "no workflow" in await bad("list", "-w", "Nobody", "--admin", admin)
-    assert "exclude each other" in await bad("show", gone, "--json", "--watch", "--admin", admin)
     traceback = await in_pipe("show", gone, "--admin", admin, "--debug")
     assert traceback.status != 0
     assert "Traceback" in traceback.errors

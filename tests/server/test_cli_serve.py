@@ -345,16 +345,9 @@ def test_an_app_that_does_not_import_takes_one_line(serve: Serve, tmp_path: Path
 
 
 def test_other_things_that_cannot_be_served_take_one_line(serve: Serve) -> None:
-    for options, said in {
-        ("--tls-cert", "x.pem"): "give both",
-        ("--identity-key", "secret"): "publickeyv1_",
-        ("--register", "http://127.0.0.1:1"): "does not answer",
-        ("--register", "localhost:9070"): "is no address",
-        ("--advertise", "http://shop:port"): "is no address",
-    }.items():
-        worker = serve(*options)
-        assert worker.wait() == 2, worker.log
-        assert said in worker.lines[-1]
+    worker = serve("--register", "http://127.0.0.1:1")
+    assert worker.wait() == 2, worker.log
+    assert "does not answer" in worker.lines[-1]
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -232,6 +232,8 @@ def _age(option: str, given: str | None) -> timedelta | None:
     if match is None:
         raise BadInput(f"{option} {given!r} is no age: give a number and a unit, 90s, 15m, 6h, 3d.")
     try:
-        return timedelta(**{UNITS[match[2]]: int(match[1])})
+        age = timedelta(**{UNITS[match[2]]: int(match[1])})
+        _ = datetime.now(UTC) - age  # Not before the year 1.
     except OverflowError:
         raise BadInput(f"{option} {given} is longer ago than there is a calendar.") from None
+    return age

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -134,7 +135,20 @@ def _tls(certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None
     for file in (certificate, key):
         if not file.is_file():
             raise BadInput(f"there is no file {file}. Give PEM files to --tls-cert and --tls-key.")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_ask)
+    except OSError as error:  # Which those of ssl are, too.
+        raise BadInput(
+            f"{certificate} and {key} are no certificate and its private key as PEM, or cannot be "
+            f"read ({error.strerror or error}). Give such files, the key without a passphrase, to "
+            "--tls-cert and --tls-key."
+        ) from error
     return certificate, key
+
+
+def _ask() -> str:
+    """No passphrase: OpenSSL would ask the terminal for it, and granian takes none."""
+    return ""
 
 
 def _address(option: str, given: str | None, example: str) -> str | None:

@@ -66,6 +66,14 @@ def develop(settings: DevSettings, console: Console) -> None:
     for folder in settings.watched:
         if not folder.exists():
             raise BadInput(f"there is no folder {folder} to watch. Give another with --watch.")
+    if settings.data is not None:
+        try:
+            settings.data.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(
+                f"{settings.data} cannot be the folder of the server's data: {error.strerror}. "
+                "Give another with --data."
+            ) from error
     with tempfile.TemporaryDirectory(prefix="resaga-dev-") as scratch, _ends_on_signals() as stop:
         server_log, worker_log = Path(scratch) / "restate.log", Path(scratch) / "worker.log"
         files = {"restate": server_log, "worker": worker_log}
