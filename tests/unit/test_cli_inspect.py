@@ -69,6 +69,10 @@ class Journal:
         output = {"Command": {"Output": {"result": {"Failure": failure}}}}
         self._add("Command: Output", {"Command": {"Output": {}}}, whole=output)
 
+    def state(self, kind: str, key: str, *, name: str = "") -> None:
+        """What was done with state; its name stands in the row alone."""
+        self._add(f"Command: {kind}", {"Command": {kind: {"key": key}}}, name=name)
+
     def cancel(self) -> None:
         """A cancel."""
         lite = {"Notification": {"ty": "Signal", "id": {"SignalIndex": 1}, "result": "Void"}}
@@ -365,6 +369,18 @@ def test_what_is_left_to_undo_while_a_rollback_is_paused() -> None:
     assert [error.message for error in saga.undos[0].errors] == ["down"]
     kill = next(advice for advice in advice_of(saga) if " kill " in advice.command)
     assert (kill.harmful, "B, A" in kill.effect) == (True, True)
+
+
+def test_changes_of_state_say_of_what_and_whether_they_restore_it() -> None:
+    journal = Journal()
+    journal.state("GetEagerState", "balance")
+    journal.state("SetState", "balance")
+    journal.state("ClearState", "balance", name="compensate:balance")
+    assert [(e.kind, e.name, e.outcome) for e in look(journal).entries] == [
+        ("other", "get state balance", "completed"),
+        ("other", "set state balance", "completed"),
+        ("other", "restore state balance", "completed"),
+    ]
 
 
 def test_a_savepoint_that_was_undone_is_no_rollback() -> None:

@@ -46,6 +46,17 @@ _KINDS: dict[str, Kind] = {
     "AttachInvocation": "attach",
 }
 
+_WORDS = {
+    "GetEagerState": "get state",
+    "GetState": "get state",
+    "SetState": "set state",
+    "ClearState": "clear state",
+    "GetPromise": "wait for promise",
+    "PeekPromise": "look at promise",
+    "CompletePromise": "complete promise",
+}
+"""What is said of commands that have a key."""
+
 _WITHOUT_RESULT = frozenset(("SetState", "ClearState", "ClearAllState", "CompleteAwakeable"))
 
 
@@ -274,6 +285,9 @@ class _Reading:
             name = body.name.removeprefix(UNDO)
         elif kind in ("call", "send"):
             name = body.target or name
+        elif body.key:
+            undoes = (row.name or "").startswith(UNDO)  # By `saga.state`.
+            name = f"{'restore state' if undoes else _WORDS.get(body.kind, body.kind)} {body.key}"
         outcome: Outcome = "in flight" if body.kind == "Run" else "waiting"
         if body.kind in _WITHOUT_RESULT or body.completion is None or kind == "send":
             outcome = "completed"

@@ -32,6 +32,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: ``Run``, ``Sleep``, ``Call``, …
         name: Its name, if it was given one.
+        key: Of which state or promise it is.
         completion: Under which number its result comes, if one does.
         target: What it calls, as ``Service/handler`` or ``Service/key/handler``.
         child_id: The invocation that it begins or attaches to.
@@ -40,6 +41,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: str
     name: str = ""
+    key: str = ""
     completion: int | None = None
     target: str | None = None
     child_id: str | None = None
@@ -117,6 +119,7 @@ def body_of(lite: str) -> Body | None:
     return Body(
         kind=kind,
         name=fields.get("name") or "",
+        key=fields.get("key") or "",
         completion=fields.get("result_completion_id", fields.get("completion_id")),
         target=_target(fields.get("invocation_target")),
         child_id=fields.get("invocation_id") or _attached(fields.get("target")),
