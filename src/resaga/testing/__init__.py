@@ -4,7 +4,7 @@ Needs the extra ``resaga[testing]``. The pytest plugin brings the fixtures ``res
 ``saga_app`` and ``saga_client``; docs/guide/testing.md tells how to use them.
 """
 
-from resaga.testing.app import RunningSaga, SagaApp, SagaClient, SagaRun
+from resaga.testing.app import SagaApp, SagaClient
 from resaga.testing.errors import CaseTimeout, NotServed, SagaTestError, UnknownStep, Violations
 from resaga.testing.explore import explore
 from resaga.testing.faults import (
@@ -21,6 +21,7 @@ from resaga.testing.faults import (
 from resaga.testing.local import run_saga
 from resaga.testing.report import CaseResult, Report
 from resaga.testing.rules import Finding
+from resaga.testing.running import RunningSaga, SagaRun
 from resaga.testing.server import quick_server
 from resaga.testing.trace import Event, Trace
 

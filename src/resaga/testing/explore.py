@@ -15,11 +15,12 @@ import restate
 
 from resaga import SagaRequest
 from resaga.server import RestateServer
-from resaga.testing.app import LIMIT, SagaApp, SagaClient, SagaRun
+from resaga.testing.app import SagaApp, SagaClient
 from resaga.testing.cases import Case, cases_of, untouched
 from resaga.testing.errors import SagaTestError
 from resaga.testing.report import CaseResult, Report
 from resaga.testing.rules import Finding, judge, judge_unended, struck
+from resaga.testing.running import LIMIT, SagaRun
 from resaga.testing.server import quick_server
 from resaga.testing.states import NOTHING, Check, States
 from resaga.testing.watch import Stuck, until_the_end

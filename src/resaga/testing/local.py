@@ -20,12 +20,13 @@ from restate.vm import Failure, Invocation
 
 from resaga import SagaRequest, SagaStep
 from resaga.intercept import Interceptor, Point
-from resaga.testing.app import LIMIT, SagaRun
 from resaga.testing.connection import Connection, current_connection
 from resaga.testing.controls import Recording, Watcher
 from resaga.testing.errors import CaseTimeout, SagaTestError, UnknownStep
 from resaga.testing.faults import Fault
-from resaga.testing.memory import MemoryJournal, MemoryVM
+from resaga.testing.machine import MemoryVM
+from resaga.testing.memory import MemoryJournal
+from resaga.testing.running import LIMIT, SagaRun
 
 __all__ = ["run_saga"]
 

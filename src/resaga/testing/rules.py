@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from resaga.testing.app import SagaRun
 from resaga.testing.cases import Case
 from resaga.testing.controls import Recording
+from resaga.testing.running import SagaRun
 from resaga.testing.trace import Event, in_order
 
 __all__ = ["Finding", "judge", "judge_unended", "struck"]

@@ -6,10 +6,10 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from resaga.testing.app import SagaRun
 from resaga.testing.cases import Case
 from resaga.testing.errors import SagaTestError
 from resaga.testing.rules import Finding
+from resaga.testing.running import SagaRun
 
 __all__ = ["NOTHING", "Check", "States"]
 

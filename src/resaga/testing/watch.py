@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 from collections import Counter
 
-from resaga.testing.app import RunningSaga, SagaRun
 from resaga.testing.cases import Case
 from resaga.testing.controls import Recording
 from resaga.testing.errors import CaseTimeout
+from resaga.testing.running import RunningSaga, SagaRun
 from resaga.testing.trace import Trace
 
 __all__ = ["Stuck", "until_the_end"]
