@@ -24,7 +24,7 @@ from resaga import (
 
 sessions = async_sessionmaker(create_async_engine(os.environ["DATABASE_URL"]))
 
-Trouble = Literal["card declined", "no answer", "sold out later"]
+Trouble = Literal["none", "card declined", "no answer", "sold out later"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,8 @@ async def test_counts(restate_server):
 
 def test_its_files_run_as_printed(tmp_path: Path) -> None:
     assert set(FILES) == {
-        "checkout.py", "test_explored.py", "test_points.py", "test_decisions.py"
+        "checkout.py", "test_approved.py", "test_decisions.py", "test_explored.py",
+        "test_points.py",
     }  # fmt: skip
     for name, text in FILES.items():
         (tmp_path / name).write_text(text, "utf-8")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,9 +14,17 @@ from typing import Any
 import pytest
 from restate import Service, TerminalError
 
-from resaga import CompensationContext, Saga, StepContext, saga_step, saga_workflow
+from resaga import CompensationContext, Retry, Saga, StepContext, saga_step, saga_workflow
 from resaga.server import RestateServer
-from resaga.testing import CaseTimeout, Report, SagaTestError, Violations, explore
+from resaga.testing import (
+    CaseTimeout,
+    Report,
+    RunningSaga,
+    SagaTestError,
+    UnknownStep,
+    Violations,
+    explore,
+)
 from tests.testing.mistakes import MISTAKES, correct
 from tests.testing.shop import WORLD, World, charge, shop, side_by_side
 
@@ -122,6 +133,94 @@ async def test_an_invariant_that_raises(restate_server: RestateServer) -> None:
         await explore(shop, "tea", server=restate_server, invariant=with_a_parameter)
 
 
+async def test_a_snapshot_and_what_prepares_that_raise(restate_server: RestateServer) -> None:
+    async def fails(world: World) -> None:
+        assert world.effects, "no database"
+
+    how: dict[str, Any] = {"server": restate_server, "services": World}
+    for given in ("snapshot", "prepare"):
+        with pytest.raises(
+            SagaTestError, match=r"fails\(\) raised AssertionError in case 'untouched/1': no data"
+        ):
+            arguments: dict[str, Any] = {**how, given: fails}
+            await explore(shop, "tea", **arguments)
+
+    async def decides(running: RunningSaga[object]) -> None:
+        raise LookupError("nobody is there")
+
+    with pytest.raises(SagaTestError, match=r"decides\(\) raised LookupError in case 'untouch"):
+        await explore(shop, "tea", **how, meanwhile=decides)
+
+
+async def test_a_world_that_is_put_in_order_is_compared_after_each_end(
+    restate_server: RestateServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An action that repeats its effect is found though the database is everybody's."""
+    made, rule, case = MISTAKES["an action that does not use its key"]
+    monkeypatch.setattr(WORLD, "effects", {})
+
+    async def empty() -> None:
+        WORLD.effects.clear()
+
+    async def effects() -> list[str]:
+        return sorted(WORLD.effects.values())
+
+    bound = made("InOrder").with_services(lambda _: shared())
+    report = await explore(
+        bound, "tea", server=restate_server, prepare=empty, snapshot=effects,
+        columns=["error once"],
+    )  # fmt: skip
+    assert [r.case.name for r in report.results] == ["Hold/error once", "Charge/error once"]
+    assert [finding.rule for finding in report[case].findings] == [rule]
+
+
+@asynccontextmanager
+async def shared() -> AsyncGenerator[World]:
+    yield WORLD
+
+
+async def test_one_error_may_be_one_too_many(restate_server: RestateServer) -> None:
+    """Where a step has a single attempt, an error is its end, and is undone like one."""
+
+    @saga_step("Once", retry=Retry(max_attempts=1))
+    async def once(step: StepContext[World], product: str) -> None:
+        step.services.do(step.idempotency_key, product)
+
+    @once.compensate
+    async def undo(step: CompensationContext[World, str], _: object) -> None:
+        step.services.undo(step.forward_idempotency_key)
+
+    @saga_workflow("OnceOnly")
+    async def only(saga: Saga[World], product: str) -> None:
+        await once(saga, product)
+
+    report = await explored(only, restate_server, columns=["error once", "gives up"])
+    report.raise_for_violations()
+    assert report["Once/error once"].end.startswith("failed")
+
+
+async def test_a_case_that_never_ends(restate_server: RestateServer) -> None:
+    @saga_step("Waits")
+    async def waits(step: StepContext[World], product: str) -> str:
+        return product
+
+    @waits.compensate
+    async def never(step: CompensationContext[World, str], _: object) -> None:
+        await asyncio.Event().wait()
+
+    @saga_workflow("NeverUndone")
+    async def saga(saga: Saga[World], product: str) -> None:
+        await waits(saga, product)
+
+    report = await explored(saga, restate_server, only="Waits/fails", limit=timedelta(seconds=1))
+    (finding,) = report["Waits/fails"].findings
+    assert finding.rule == "ends"
+    assert re.search(
+        r"did not end within 1 s, with fail before Waits.* It is running", finding.message
+    )
+    assert "▸ undo Waits  started" in report["Waits/fails"].trace
+
+
 @saga_step("Sleeps")
 async def sleeps(step: StepContext[World], product: str) -> None:
     raise ConnectionError("nobody answers")
@@ -158,3 +257,9 @@ async def test_what_cannot_be_explored(restate_server: RestateServer) -> None:
         await explored(fails, restate_server)
     with pytest.raises(SagaTestError, match=r"no case 'Nope/fails'. There are: Reserve/fails"):
         await explored(shop, restate_server, only="Nope/fails")
+    with pytest.raises(SagaTestError, match=r"no column 'lost'. There are: fails, fails late"):
+        await explored(shop, restate_server, columns=["lost"])
+    with pytest.raises(SagaTestError, match=r"Shop has no handler 'walk'. There are: run"):
+        await explored(shop, restate_server, handler="walk")
+    with pytest.raises(UnknownStep, match=r"never came to Nope. It came to: Reserve, Quote"):
+        await explored(shop, restate_server, recovers=["Nope", charge])

@@ -29,7 +29,6 @@ async def test_one(saga_app, saga_client, restate_server):
     await saga_app(shop)
     run = await saga_client.run(shop, "tea", faults=[fail(charge)])
     assert run.trace.compensated == ("Charge", "Reserve")
-    {more}
 
 async def test_other(saga_app, saga_client, monkeypatch):
     monkeypatch.setattr(WORLD, "do", lambda key, what: None)
@@ -40,11 +39,23 @@ async def test_other(saga_app, saga_client, monkeypatch):
 """
 
 
-def write(folder: Path, mark: str, more: str = "") -> tuple[Path, Path]:
+HANGS = """
+import asyncio, os
+from pathlib import Path
+
+async def test_hangs(restate_server):
+    written = Path({pids!r}, "some")
+    written.write_text(f"{{os.getpid()}} {{restate_server.pid}}")
+    written.rename(written.with_name("all"))
+    await asyncio.Event().wait()
+"""
+
+
+def write(folder: Path, mark: str) -> tuple[Path, Path]:
     pids = folder / "pids"
     pids.mkdir()
     test = folder / "test_it.py"
-    test.write_text(TEST.format(mark=mark, pids=str(pids), more=more))
+    test.write_text(TEST.format(mark=mark, pids=str(pids)))
     return test, pids
 
 
@@ -77,7 +88,11 @@ def run(test: Path, *options: str) -> str:
 
 
 def is_gone(pid: str) -> bool:
-    return not Path("/proc", pid).exists()
+    try:
+        # One that has ended, and that nobody has asked for yet, is gone, too.
+        return Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 LOOP_SCOPE = ("-o", "asyncio_default_fixture_loop_scope=function")
@@ -104,18 +119,36 @@ def test_runs_under(tmp_path: Path, mark: str, options: list[str]) -> None:
     assert [p.name for p in pids.iterdir() if not is_gone(p.name)] == []
 
 
-def test_leaves_nothing_behind_when_it_is_killed(tmp_path: Path) -> None:
-    test, pids = write(tmp_path, "", more="os.kill(os.getpid(), 9)")
-    done = subprocess.run(
-        command(test, "--asyncio-mode=auto", "-n", "0"),
-        check=False,
-        capture_output=True,
+@pytest.mark.parametrize("workers", ["0", "1"], ids=["alone", "xdist"])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_leaves_nothing_behind_when_it_is_ended(
+    tmp_path: Path, sent: signal.Signals, workers: str
+) -> None:
+    pids = tmp_path / "pids"
+    pids.mkdir()
+    test = tmp_path / "test_it.py"
+    test.write_text(HANGS.format(pids=str(pids)))
+    with subprocess.Popen(
+        command(test, "--asyncio-mode=auto", "-n", workers),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         env=environment(),
         cwd=tmp_path,
-    )
-    assert done.returncode == -signal.SIGKILL
-    (pid,) = pids.iterdir()
-    asyncio.run(until(lambda: is_gone(pid.name), "the server is gone"))
+        start_new_session=True,
+    ) as running:
+        try:
+            asyncio.run(until(lambda: (pids / "all").exists(), "it hangs in its test"))
+            if sent == signal.SIGINT:
+                # Ctrl-C comes to all that a terminal has in its foreground.
+                os.killpg(running.pid, sent)
+            else:
+                running.send_signal(sent)
+            assert running.wait(timeout=60) != 0
+        finally:
+            running.kill()
+    there = (pids / "all").read_text().split()
+    assert len(there) == 2
+    asyncio.run(until(lambda: all(map(is_gone, there)), "pytest's processes are gone"))
 
 
 def test_keeps_what_is_left(tmp_path: Path) -> None:

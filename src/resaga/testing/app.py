@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self, TypeAlias, cast
 from urllib.parse import quote
 
 import httpx
@@ -32,6 +32,9 @@ Out = TypeVar("Out", default=object)
 
 RUN_HEADER = "x-resaga-run"
 """Tells an attempt which run of the test it belongs to."""
+
+
+Target: TypeAlias = restate.Service | restate.Workflow | Handler[Any, Out] | Described[Any, Any]
 
 
 class SagaApp:
@@ -171,7 +174,7 @@ class SagaClient:
 
     async def run(
         self,
-        target: restate.Service | restate.Workflow | Handler[Any, Out],
+        target: Target[Out],
         input: object = None,
         *,
         key: str | None = None,
@@ -182,7 +185,7 @@ class SagaClient:
         """Run a saga to its end.
 
         Args:
-            target: A definition with a handler ``run``, or one of its handlers.
+            target: A definition with a handler ``run``, or a handler of any definition.
             input: Its input.
             key: The key, of a virtual object or a Restate workflow.
             headers: Further headers of the request.
@@ -204,7 +207,7 @@ class SagaClient:
 
     async def start(
         self,
-        target: restate.Service | restate.Workflow | Handler[Any, Out],
+        target: Target[Out],
         input: object = None,
         *,
         key: str | None = None,
@@ -214,8 +217,7 @@ class SagaClient:
     ) -> RunningSaga[Out]:
         """Start a saga, and do not wait for its end; the arguments are those of `run`."""
         app = self._app
-        handler: object = target if isinstance(target, Handler) else cast("Any", target).run
-        described: Described[Any, Any] = handler_from_callable(cast("Any", handler))
+        described = _described(target)
         service = described.service_tag.name
         app.check_served(service)
         token, recording = app.record(faults)
@@ -248,3 +250,11 @@ class SagaClient:
             http=app.http,
             ingress_url=app.server.ingress_url,
         )
+
+
+def _described(target: Target[Any]) -> Described[Any, Any]:
+    """A handler as the SDK has it, which a definition keeps by name, and resaga's own carry."""
+    if isinstance(target, Described):
+        return target
+    handler: object = target if isinstance(target, Handler) else cast("Any", target).run
+    return handler_from_callable(cast("Any", handler))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from resaga.testing.controls import Recording
@@ -25,7 +25,7 @@ COLUMNS: dict[str, str] = {
     "cancel before": "The saga is cancelled before it begins.",
     "cancel during": "The saga is cancelled while it is in flight, and then it has its effect.",
     "cancel after": "The saga is cancelled when its result is journaled.",
-    "cancel twice": "The saga is cancelled while it is in flight, and again in the rollback.",
+    "cancel twice": "The saga is cancelled while it is in flight, and twice in the rollback.",
     "lost before": "The worker is lost before its effect.",
     "lost after": "The worker is lost after its effect, before its result is journaled.",
     "lost, cancel": "The worker is lost after its effect, and the saga is cancelled meanwhile.",
@@ -89,6 +89,10 @@ def cases_of(recording: Recording) -> list[Case]:
     return cases
 
 
+_TWICE = replace(cancel(ANY_STEP, undo=True), times=2)
+"""In the first two compensations that run, or in one of them if there is one."""
+
+
 def _ways(
     recording: Recording, path: str, call: int, last: tuple[str, int] | None
 ) -> Sequence[tuple[str, End, Sequence[Fault]]]:
@@ -100,7 +104,7 @@ def _ways(
         ("cancel before", "cancelled", [cancel(name, call=call, when="before")]),
         ("cancel during", "cancelled", [cancel(name, call=call)]),
         ("cancel after", "cancelled", [cancel(name, call=call, when="after")]),
-        ("cancel twice", "cancelled", [cancel(name, call=call), cancel(ANY_STEP, undo=True)]),
+        ("cancel twice", "cancelled", [cancel(name, call=call), _TWICE]),
         ("lost before", "completes", [lose_worker(name, call=call, when="before")]),
         ("lost after", "completes", [lose_worker(name, call=call)]),
         ("lost, cancel", "cancelled", [cancel(name, call=call), lose_worker(name, call=call)]),

@@ -6,28 +6,30 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import restate
+from restate.handler import Handler
 
 from resaga import SagaRequest
 from resaga.server import RestateServer
 from resaga.testing.app import SagaApp, SagaClient
-from resaga.testing.cases import Case, cases_of, untouched
-from resaga.testing.errors import SagaTestError
+from resaga.testing.cases import COLUMNS, Case, cases_of, untouched
+from resaga.testing.errors import SagaTestError, UnknownStep
 from resaga.testing.report import CaseResult, Report
-from resaga.testing.rules import Finding, judge, judge_unended, struck
-from resaga.testing.running import LIMIT, SagaRun
+from resaga.testing.rules import Finding, as_it_went, judge, judge_unended, struck
+from resaga.testing.running import LIMIT, RunningSaga, SagaRun
 from resaga.testing.server import quick_server
 from resaga.testing.states import NOTHING, Check, States
-from resaga.testing.watch import Stuck, until_the_end
+from resaga.testing.watch import Meanwhile, Stuck, beside, until_the_end
 
 __all__ = ["explore"]
 
-Target: TypeAlias = restate.Service | restate.Workflow
+Target: TypeAlias = restate.Service | restate.VirtualObject | restate.Workflow
 
 CASE_HEADER = "x-resaga-case"
 """Tells a provider of services which case it builds them for."""
@@ -44,8 +46,13 @@ async def explore(
     services: Callable[[], object] | None = None,
     invariant: Check | None = None,
     snapshot: Check | None = None,
+    prepare: Check | None = None,
+    meanwhile: Meanwhile | None = None,
     recovers: Sequence[Any] = (),
+    columns: Sequence[str] | None = None,
     only: str | None = None,
+    handler: str = "run",
+    key: str | None = None,
     headers: Mapping[str, str] | None = None,
     limit: timedelta = LIMIT,
     side_by_side: int = 16,
@@ -70,9 +77,20 @@ async def explore(
             same before a run and after its rollback; and if services are built for each run,
             the same after each run that completes. With a parameter it is given the run's
             services; without one the cases run one after the other, as the state is shared.
+        prepare: An ``async def`` that puts the world in order before each run: empties tables,
+            fills a shelf. What is left after each run that completes is then compared, too. With
+            a parameter it is given the run's services; without one the cases run one by one.
+        meanwhile: An ``async def`` of the `RunningSaga`, which runs beside each case: somebody
+            who approves what the saga waits for, say. It may end before the saga does, and is
+            cancelled soon after that has ended.
         recovers: Steps, or their names, whose failure the saga copes with.
+        columns: Which columns of the report are tried, ``["lost after", "cancel during"]``; by
+            default all.
         only: The name of one case, ``"ChargePayment/lost after"``, to be run alone. The
             environment variable ``RESAGA_CASE`` says the same.
+        handler: Which handler of a virtual object, by its name on the wire.
+        key: The key of a virtual object; by default each case has one of its own, and a Restate
+            workflow always has.
         headers: Further headers of the calls.
         limit: How long one case may take.
         side_by_side: How many cases run at a time.
@@ -83,8 +101,9 @@ async def explore(
 
     Raises:
         CaseTimeout: It did not end untouched; with where it stood.
-        SagaTestError: It does not complete untouched, there is no such case, or an invariant or a
-            snapshot raised, with the name of the case.
+        SagaTestError: It does not complete untouched, there is no such case, column or handler,
+            or one of the functions given here raised, with the name of the case.
+        UnknownStep: ``recovers`` names a step that it does not come to.
 
     Example::
 
@@ -93,15 +112,24 @@ async def explore(
             report.raise_for_violations()
     """
     began = time.monotonic()
-    states = States(invariant, snapshot, services)
+    states = States(invariant, snapshot, services, prepare)
+    call = _Call(
+        workflow=workflow,
+        handler=handler,
+        input=input,
+        key=key,
+        headers=dict(headers or {}),
+        limit=limit,
+        meanwhile=meanwhile,
+    )
+    chosen = _checked(workflow, columns)
     async with _running(server) as started, SagaApp(started) as app, _quiet_sdk():
         served = workflow if services is None else _with_worlds(workflow, states)
         await app(served, *also)
         explorer = _Explorer(
-            SagaClient(app), served, input, dict(headers or {}), states, limit,
-            [getattr(step, "name", step) for step in recovers],
-        )  # fmt: skip
-        cases = await explorer.learn(only or os.environ.get(CASE_VARIABLE))
+            SagaClient(app), call, states, [getattr(step, "name", step) for step in recovers]
+        )
+        cases = await explorer.learn(chosen, only or os.environ.get(CASE_VARIABLE))
         results = await explorer.run_all(cases, 1 if states.shared else side_by_side)
     return Report(
         workflow=workflow.name,
@@ -144,50 +172,100 @@ def _with_worlds(workflow: Any, states: States) -> Any:
     return workflow.with_services(provider)
 
 
+def _checked(workflow: Target, columns: Sequence[str] | None) -> frozenset[str]:
+    unknown = [] if columns is None else [c for c in columns if c not in COLUMNS]
+    if unknown:
+        raise SagaTestError(
+            f"explore({workflow.name}, columns=...): there is no column "
+            f"{', '.join(map(repr, unknown))}. There are: {', '.join(COLUMNS)}."
+        )
+    return frozenset(COLUMNS if columns is None else columns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """How each run of the saga is made."""
+
+    workflow: Target
+    handler: str
+    input: object
+    key: str | None
+    headers: dict[str, str]
+    limit: timedelta
+    meanwhile: Meanwhile | None
+
+    @property
+    def name(self) -> str:
+        """What messages call the saga."""
+        name = self.workflow.name
+        return name if self.handler == "run" else f"{name}/{self.handler}"
+
+    async def start(self, client: SagaClient, case: Case) -> RunningSaga[object]:
+        """Start it, with the faults of a case."""
+        handlers: dict[str, Handler[Any, Any]] = cast("Any", self.workflow).handlers
+        described = handlers.get(self.handler)
+        if described is None:
+            raise SagaTestError(
+                f"{self.workflow.name} has no handler {self.handler!r}. There are: "
+                f"{', '.join(handlers)}. Name one: explore(..., handler=...)."
+            )
+        return await client.start(
+            described,
+            self.input,
+            key=self._key(),
+            headers={**self.headers, CASE_HEADER: case.name},
+            faults=case.faults,
+            limit=self.limit,
+        )
+
+    def _key(self) -> str | None:
+        if isinstance(self.workflow, restate.Service):
+            return None
+        if isinstance(self.workflow, restate.Workflow) or self.key is None:
+            return os.urandom(8).hex()
+        return self.key
+
+
 class _Explorer:
     """Runs cases of one saga, and judges them."""
 
     def __init__(
-        self,
-        client: SagaClient,
-        workflow: Target,
-        input: object,
-        headers: dict[str, str],
-        states: States,
-        limit: timedelta,
-        recovers: Sequence[str],
+        self, client: SagaClient, call: _Call, states: States, recovers: Sequence[str]
     ) -> None:
         self._client = client
-        self._workflow = workflow
-        self._input = input
-        self._headers = headers
+        self._call = call
         self._states = states
-        self._limit = limit
         self._recovers = recovers
         self._after: object = NOTHING
 
-    async def learn(self, only: str | None) -> list[Case]:
+    async def learn(self, columns: Collection[str], only: str | None) -> list[Case]:
         """Run it untouched, and give the cases that there are."""
+        name = self._call.name
         run, _, after = await self._run(untouched(1))
         again, _, after_again = await self._run(untouched(2))
         for each in (run, again):
             if each.error is not None:
                 raise SagaTestError(
-                    f"{self._workflow.name} does not complete untouched: its caller gets "
+                    f"{name} does not complete untouched: its caller gets "
                     f"[{each.error.status_code}] {each.error}. Explore it with an input that it "
                     f"completes with. Its trace:\n{each.trace}"
                 )
         if not run.recording.points:
-            raise SagaTestError(f"{self._workflow.name} has no steps, so there is nothing to break")
-        if not self._states.shared and after == after_again:
+            raise SagaTestError(f"{name} has no steps, so there is nothing to break")
+        steps = run.recording.steps
+        if unknown := [step for step in self._recovers if step not in steps]:
+            raise UnknownStep(
+                f"explore({name}, recovers=...): the saga never came to {', '.join(unknown)}. "
+                f"It came to: {', '.join(steps)}."
+            )
+        if self._states.fresh and after == after_again:
             self._after = after
         cases = cases_of(run.recording)
-        if only is None:
-            return cases
-        chosen = [case for case in cases if case.name == only]
+        chosen = [case for case in cases if (case.name == only if only else case.column in columns)]
         if not chosen:
             known = ", ".join(case.name for case in cases)
-            raise SagaTestError(f"{self._workflow.name} has no case {only!r}. There are: {known}")
+            what = f"no case {only!r}" if only else "no case in these columns"
+            raise SagaTestError(f"{name} has {what}. There are: {known}")
         return chosen
 
     async def run_all(self, cases: Sequence[Case], side_by_side: int) -> list[CaseResult]:
@@ -225,6 +303,7 @@ class _Explorer:
                 end=stuck.end, trace=str(recording.trace), seconds=time.monotonic() - began,
             )  # fmt: skip
         findings: list[Finding] = []
+        case = as_it_went(case, run)
         if struck(case, run.recording):
             findings = judge(case, run, recovers=self._recovers)
             # A saga that copes with a failure goes another way, and leaves something else.
@@ -246,14 +325,9 @@ class _Explorer:
         )  # fmt: skip
 
     async def _run(self, case: Case) -> tuple[SagaRun[object], object, object]:
+        await self._states.prepare(case)
         before = await self._states.take(case)
-        running = await self._client.start(
-            self._workflow,
-            self._input,
-            key=None if isinstance(self._workflow, restate.Service) else os.urandom(8).hex(),
-            headers={**self._headers, CASE_HEADER: case.name},
-            faults=case.faults,
-            limit=self._limit,
-        )
-        run = await until_the_end(running, case)
+        running = await self._call.start(self._client, case)
+        async with beside(self._call.meanwhile, running, case):
+            run = await until_the_end(running, case)
         return run, before, await self._states.take(case)

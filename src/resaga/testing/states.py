@@ -11,7 +11,7 @@ from resaga.testing.errors import SagaTestError
 from resaga.testing.rules import Finding
 from resaga.testing.running import SagaRun
 
-__all__ = ["NOTHING", "Check", "States"]
+__all__ = ["NOTHING", "Check", "States", "raised"]
 
 Check: TypeAlias = Callable[..., Awaitable[object]]
 """An ``async def`` of nothing, or of the run's services."""
@@ -25,6 +25,8 @@ class States:
 
     Attributes:
         shared: Whether the cases look at one world, so that they have to run one by one.
+        fresh: Whether each case finds the world as every other does, so that what is left after
+            those that complete can be compared.
     """
 
     def __init__(
@@ -32,13 +34,16 @@ class States:
         invariant: Check | None,
         snapshot: Check | None,
         services: Callable[[], object] | None,
+        prepare: Check | None = None,
     ) -> None:
         self._invariant = invariant
         self._snapshot = snapshot
+        self._prepare = prepare
         self._services = services
         self._worlds: dict[str, object] = {}
-        checks = [check for check in (invariant, snapshot) if check is not None]
+        checks = [check for check in (invariant, snapshot, prepare) if check is not None]
         self.shared: bool = any(not self._takes_world(check) for check in checks)
+        self.fresh: bool = prepare is not None or not self.shared
 
     def world(self, case: str) -> object:
         """The services of a case, the same on each of its attempts."""
@@ -46,6 +51,11 @@ class States:
             assert self._services is not None
             self._worlds[case] = self._services()
         return self._worlds[case]
+
+    async def prepare(self, case: Case) -> None:
+        """Put the world in order for a case."""
+        if self._prepare is not None:
+            await self._ask(self._prepare, case)
 
     async def take(self, case: Case) -> object:
         """The state now."""
@@ -56,7 +66,7 @@ class States:
         if self._invariant is None:
             return []
         try:
-            well = await self._ask(self._invariant, case)
+            well = await self._ask(self._invariant, case, may=AssertionError)
         except AssertionError as exc:
             return [Finding(rule="invariant", message=str(exc) or "it does not hold")]
         return [Finding(rule="invariant", message="it does not hold")] if well is False else []
@@ -70,7 +80,7 @@ class States:
             run: The run.
             before: The state before it.
             after: The state after it.
-            completed: The state after an untouched run in a world of its own, if that is known.
+            completed: The state after an untouched run, if every run begins with the same.
         """
         if before is NOTHING:
             return []
@@ -95,14 +105,19 @@ class States:
             )
         return True
 
-    async def _ask(self, check: Check, case: Case) -> object:
+    async def _ask(
+        self, check: Check, case: Case, *, may: type[Exception] | tuple[()] = ()
+    ) -> object:
         arguments: tuple[Any, ...] = (self.world(case.name),) if self._takes_world(check) else ()
         try:
             return await check(*arguments)
-        except AssertionError:
+        except may:
             raise
         except Exception as exc:
-            name = getattr(check, "__name__", repr(check))
-            raise SagaTestError(
-                f"{name}() raised {type(exc).__name__} in case {case.name!r}: {exc}"
-            ) from exc
+            raise raised(check, case, exc) from exc
+
+
+def raised(check: Callable[..., object], case: Case, exc: Exception) -> SagaTestError:
+    """What says that a function of the test's has raised, which, and in which case."""
+    name = getattr(check, "__name__", repr(check))
+    return SagaTestError(f"{name}() raised {type(exc).__name__} in case {case.name!r}: {exc}")

@@ -1,18 +1,28 @@
-"""Waiting for the end of a case, and seeing early that there will be none."""
+"""Waiting for the end of a case, what is done meanwhile, and seeing early that there is none."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
 
 from resaga.testing.cases import Case
 from resaga.testing.controls import Recording
 from resaga.testing.errors import CaseTimeout
 from resaga.testing.running import RunningSaga, SagaRun
+from resaga.testing.states import raised
 from resaga.testing.trace import Trace
 
-__all__ = ["Stuck", "until_the_end"]
+__all__ = ["Meanwhile", "Stuck", "beside", "until_the_end"]
+
+Meanwhile: TypeAlias = Callable[[RunningSaga[object]], Coroutine[Any, Any, object]]
+"""What a test does while a saga runs."""
+
+GRACE = 1.0
+"""Seconds that what runs beside a case has after its end."""
 
 MANY_ATTEMPTS = 8
 """After so many attempts it is worth asking the server what is the matter."""
@@ -63,6 +73,34 @@ async def until_the_end(running: RunningSaga[object], case: Case) -> SagaRun[obj
         # Neither is cancelled: a request that is cut off may leave its socket open.
         over.set()
         await asyncio.gather(ending, looking, return_exceptions=True)
+
+
+@asynccontextmanager
+async def beside(
+    meanwhile: Meanwhile | None, running: RunningSaga[object], case: Case
+) -> AsyncGenerator[None]:
+    """What the test does while a saga runs. If it raises, there is nothing to wait for."""
+    if meanwhile is None:
+        yield
+        return
+
+    async def act() -> None:
+        try:
+            await meanwhile(running)
+        except Exception as exc:
+            await running.kill()
+            raise raised(meanwhile, case, exc) from exc
+
+    acting = asyncio.ensure_future(act())
+    try:
+        yield
+    finally:
+        # A request of its that is cut off may leave its socket open, so it has a moment for that.
+        await asyncio.wait({acting}, timeout=GRACE)
+        acting.cancel()
+        await asyncio.wait({acting})
+        if not acting.cancelled() and (error := acting.exception()) is not None:
+            raise error
 
 
 async def _hopeless(running: RunningSaga[object], case: Case, over: asyncio.Event) -> str | None:
