@@ -32,8 +32,10 @@ class Example:
         self._engine = create_engine(f"sqlite:///{file}", poolclass=NullPool)
         create_barrier_table(self._engine)
         tables.create_all(self._engine)
-        # As the worker's environment has it; the module reads it when it is imported.
-        patch.setenv("DATABASE_URL", f"sqlite+aiosqlite:///{file}")
+        # As the worker's environment has it; the module reads it when it is imported. An action
+        # that is cut off may keep its lock until SQLAlchemy has closed its connection, and the
+        # next attempt would wait 5 s for that, as if nothing could be tried again.
+        patch.setenv("DATABASE_URL", f"sqlite+aiosqlite:///{file}?timeout=0.5")
         self.app: Any = importlib.import_module(f"examples.{name}.app")
 
     async def as_it_was(self) -> None:

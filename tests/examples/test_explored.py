@@ -63,7 +63,16 @@ async def test_a_trip_leaves_nothing_booked_that_it_does_not_keep(
         return booked, example.ask("SELECT amount, taken FROM holds")
 
     report = await explored(
-        example, app.book_trip, trip, server=restate_server, snapshot=what_is_booked
+        example,
+        app.book_trip,
+        trip,
+        server=restate_server,
+        snapshot=what_is_booked,
+        # What meets branches and nested sagas in a way of its own; five steps take their time.
+        columns=[
+            *("fails", "error once", "cancel during", "cancel after", "cancel twice"),
+            *("lost after", "lost, cancel", "replayed", "undo lost"),
+        ],
     )
     report.raise_for_violations()
 
@@ -155,6 +164,7 @@ async def test_a_hybrid_charge_is_always_given_back_and_a_strict_one_is_not(
     assert {result.case.name for result in strict.wrong} == {
         "ChargeCard/error once",
         "ChargeCard/gives up",
+        "ChargeCard/lost, cancel",
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Never
 
 from restate.vm import (
     DO_PROGRESS_ANY_COMPLETED,
@@ -39,6 +39,15 @@ __all__ = ["AttemptFailed", "MemoryVM"]
 
 class AttemptFailed(Exception):
     """An action failed, and will be tried again by the next attempt."""
+
+
+def _refused(name: str) -> Any:
+    def refuse(*_: Any, **__: Any) -> Never:
+        raise SagaTestError(
+            f"A promise or an awakeable needs the real server ({name}): use saga_client."
+        )
+
+    return refuse
 
 
 class MemoryVM(VMWrapper):
@@ -318,27 +327,17 @@ class MemoryVM(VMWrapper):
         """Nothing goes to a server."""
         return b""
 
-    def __getattribute__(self, name: str) -> Any:
-        if name in _MISSING:
-            raise SagaTestError(
-                f"A promise or an awakeable needs the real server ({name}): use saga_client."
-            )
-        return super().__getattribute__(name)
+    # -- what only a server has --------------------------------------------------------------
 
-
-_MISSING = frozenset(
-    {
-        "sys_awakeable",
-        "sys_resolve_awakeable",
-        "sys_reject_awakeable",
-        "sys_get_promise",
-        "sys_peek_promise",
-        "sys_complete_promise_success",
-        "sys_complete_promise_failure",
-        "sys_resolve_signal",
-        "sys_reject_signal",
-    }
-)
+    sys_awakeable = _refused("sys_awakeable")
+    sys_resolve_awakeable = _refused("sys_resolve_awakeable")
+    sys_reject_awakeable = _refused("sys_reject_awakeable")
+    sys_get_promise = _refused("sys_get_promise")
+    sys_peek_promise = _refused("sys_peek_promise")
+    sys_complete_promise_success = _refused("sys_complete_promise_success")
+    sys_complete_promise_failure = _refused("sys_complete_promise_failure")
+    sys_resolve_signal = _refused("sys_resolve_signal")
+    sys_reject_signal = _refused("sys_reject_signal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
