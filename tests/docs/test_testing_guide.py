@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -43,10 +44,13 @@ def test_its_files_run_as_printed(tmp_path: Path) -> None:
     run = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-s", "-n", "0", "--asyncio-mode=auto"),
-            *("-p", "no:cacheprovider", "--rootdir", str(tmp_path), "-W", "error"),
+            *("-p", "no:cacheprovider", "-p", "no:hypothesispytest"),
+            *("--rootdir", str(tmp_path), "-W", "error"),
             *("-o", "asyncio_default_fixture_loop_scope=function"),
         ],
         cwd=tmp_path,
+        # Without coverage's variables: to measure the start of a pytest takes longer than that.
+        env={name: value for name, value in os.environ.items() if "COVERAGE" not in name},
         capture_output=True,
         text=True,
         timeout=120,
