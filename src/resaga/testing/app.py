@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -94,10 +95,10 @@ class SagaApp:
             return
         try:
             if not self._keep and self.server.is_alive():
-                if self._services:
-                    await admin.kill_all(self._services)
-                for deployment in self._deployments:
-                    await admin.forget(deployment)
+                await asyncio.gather(
+                    *([admin.kill_all(self._services)] if self._services else []),
+                    *map(admin.forget, self._deployments),
+                )
         finally:
             await self._exit.aclose()
             await admin.close()
