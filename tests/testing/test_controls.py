@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,7 @@ from resaga.testing import (
     slow,
     unserialisable,
 )
+from resaga.testing.connection import Connection
 from tests.testing.shop import WORLD, charge, reserve, shop, side_by_side
 
 
@@ -27,6 +30,25 @@ from tests.testing.shop import WORLD, charge, reserve, shop, side_by_side
 def _clean_world() -> None:
     WORLD.effects.clear()
     WORLD.log.clear()
+
+
+async def test_signals_are_counted_however_messages_are_cut() -> None:
+    message = struct.Struct(">HHI")
+    signal, result = message.pack(0xFBFF, 0, 4) + b"\x10\x01\x22\x00", message.pack(0x8011, 0, 0)
+    sent = signal + result + message.pack(0x8011, 0, 3) + b"abc" + signal
+    for size in range(1, len(sent) + 1):
+        parts = [sent[at : at + size] for at in range(0, len(sent), size)]
+
+        async def receive(parts: list[bytes] = parts) -> dict[str, Any]:
+            return {"type": "http.request", "body": parts.pop(0), "more_body": True}
+
+        async def send(_: object) -> None:
+            raise NotImplementedError
+
+        connection = Connection(receive, send)
+        while parts:
+            await connection.receive()
+        assert connection.signals == 2
 
 
 async def test_untouched(saga_app: SagaApp, saga_client: SagaClient) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import struct
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,20 +16,30 @@ Send = Callable[[Message], Awaitable[None]]
 
 _GONE: Message = {"type": "http.disconnect"}
 
-HEARING = 1.0
-"""Seconds after which nobody waits any more for the server to say something."""
+HEARING = 10.0
+"""Seconds after which nobody waits any more for the server to say something. One that does not
+speak to running attempts has closed its side, so that nobody waits at all."""
+
+
+_HEADER = struct.Struct(">HHI")
+"""What each of Restate's messages begins with: its type, flags, the length of what follows."""
+
+_SIGNAL = 0xFBFF
+"""The type of a signal, and a cancel is one."""
 
 
 class Connection:
     """What one attempt hears from the server, and says to it.
 
     Attributes:
-        heard: How many parts of the request came in: one more after a cancel means that the
-            attempt has been told of it.
+        signals: How many signals came in: one more after a cancel means that the attempt has been
+            told of it.
     """
 
     def __init__(self, receive: Receive, send: Send) -> None:
-        self.heard: int = 0
+        self.signals: int = 0
+        self._head = b""
+        self._payload_left = 0
         self._receive = receive
         self._send = send
         self._lost = asyncio.Event()
@@ -41,10 +52,10 @@ class Connection:
         self._news.set()
 
     async def hear(self, *, more_than: int) -> None:
-        """Wait until more has come in, if the server speaks to running attempts at all."""
+        """Wait for another signal, if the server speaks to running attempts at all."""
         try:
             async with asyncio.timeout(HEARING):
-                while self.heard <= more_than and not self._closed and not self._lost.is_set():
+                while self.signals <= more_than and not self._closed and not self._lost.is_set():
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
@@ -65,12 +76,28 @@ class Connection:
         if self._lost.is_set() or coming.cancelled():
             return _GONE
         message = coming.result()
-        if message.get("body"):
-            self.heard += 1
+        self._look_at(message.get("body", b""))
         if not message.get("more_body", False):
             self._closed = True
         self._news.set()
         return message
+
+    def _look_at(self, body: bytes) -> None:
+        """Count the signals in it; messages may be cut into parts anywhere."""
+        at = 0
+        while at < len(body):
+            if len(self._head) < _HEADER.size:
+                taken = body[at : at + _HEADER.size - len(self._head)]
+                self._head += taken
+                if len(self._head) == _HEADER.size:
+                    self._payload_left = _HEADER.unpack(self._head)[-1]
+            else:
+                taken = body[at : at + self._payload_left]
+                self._payload_left -= len(taken)
+            at += len(taken)
+            if len(self._head) == _HEADER.size and not self._payload_left:
+                self.signals += _HEADER.unpack(self._head)[0] == _SIGNAL
+                self._head = b""
 
     async def send(self, message: Message) -> None:
         """Say something to the server, unless the connection is broken."""

@@ -207,12 +207,12 @@ class Controls:
     async def _cancel(self, point: Point) -> None:
         """Cancel the saga while the user's code is in flight, and let it know."""
         connection = self._connection
-        heard = 0 if connection is None else connection.heard
+        signals = 0 if connection is None else connection.signals
         self._recording.cancel()
         # Durable code in a branch waits for nothing but what is durable: there the cancel comes
         # when it comes.
         if connection is not None and (not point.durable or current_waiter.get() is None):
-            await connection.hear(more_than=heard)
+            await connection.hear(more_than=signals)
 
     def _cancel_between_steps(self) -> Never:
         """Cancel the saga, and end the attempt: the next one meets the cancel in its journal.
