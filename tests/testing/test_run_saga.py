@@ -36,6 +36,7 @@ from resaga.testing import (
     slow,
 )
 from resaga.testing.cases import COLUMNS, Case, cases_of
+from resaga.testing.retries import Retries, Tries
 from resaga.testing.rules import struck
 from tests.testing.mistakes import correct
 from tests.testing.scenarios import (
@@ -117,6 +118,7 @@ async def test_all_core_scenarios_both_ways(restate_server: RestateServer) -> No
     register_terminal_errors({OutOfStock: 410})
     set_global_error_mapper(refused_only)
     served = [s.definition for s in SCENARIOS.values()]
+    assert len({definition.name for definition in served}) > 40
     served += [a for s in SCENARIOS.values() for a in s.also]
     wrong: dict[str, str] = {}
     async with SagaApp(restate_server) as app:
@@ -198,6 +200,16 @@ async def test_stubs() -> None:
         stubs={"Reserve": "tea", quote: priced, charge: StepResponse(8)},
     )
     assert (run.outcome, run.output) == ("completed", 8)
+
+
+def test_retries_are_used_up_as_restate_has_it() -> None:
+    tries = Tries()
+    waits = [tries.fail(Retries(max_interval=150, max_attempts=4)) for _ in range(4)]
+    assert waits == [50, 100, 150, None]
+    tries = Tries()
+    waits = [tries.fail(Retries(initial=10, factor=1, max_duration=25)) for _ in range(3)]
+    assert waits == [10, 10, None]
+    assert (tries.failed, tries.waited) == (3, 30)
 
 
 @saga_step("Ask", durable=True)

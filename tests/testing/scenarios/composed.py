@@ -50,9 +50,9 @@ async def _(saga: Saga[World], product: str) -> object:
 async def _(saga: Saga[World], product: str) -> object:
     async def branch() -> object:
         await B(saga, product)
-        return await C(saga, product)
+        return await DECLINES(saga, product)
 
-    return list(await saga.gather(A(saga, product), DECLINES(saga, product), branch()))
+    return list(await saga.gather(A(saga, product), branch(), STRICT(saga, product)))
 
 
 @scenario("R17: a flaky sibling", error("B", times=2), effects_in_order=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -71,7 +72,8 @@ def scenario(
     what: str, *faults: Fault, options: Mapping[str, Any] | None = None, **how: Any
 ) -> Callable[[Body], Body]:
     def register(body: Body) -> Body:
-        name = f"Scenario{len(SCENARIOS)}"
+        # Not its number: pytest imports this folder for its doctests, too, perhaps once more.
+        name = "Scenario" + re.sub(r"\W", "", what.title())
         create: Any = create_saga_workflow
         made = create(name, body, **{"services_from": world_of, **(options or {})})
         SCENARIOS[what] = Scenario(definition=made, faults=faults, **how)
