@@ -18,6 +18,7 @@ from typing import TypeVar, cast
 
 from restate.exceptions import SdkInternalBaseException
 
+from resaga.contexts import AnyContext, leave
 from resaga.errors import ActionExit, MisuseError
 
 __all__ = [
@@ -26,15 +27,17 @@ __all__ = [
     "forbid_in_action",
     "inside_action",
     "ordinary_exit",
+    "own_context",
     "is_generator",
     "runs_in_thread",
 ]
 
 T = TypeVar("T")
 
-_inside: contextvars.ContextVar[str | None] = contextvars.ContextVar(
+_inside: contextvars.ContextVar[tuple[str, AnyContext | None] | None] = contextvars.ContextVar(
     "resaga_inside_action", default=None
 )
+"""What runs here, and the context that it was given."""
 
 _LETS_PASS = (KeyboardInterrupt, GeneratorExit)
 """These end the process or close the coroutine; they are nobody's way to fail a step."""
@@ -97,12 +100,19 @@ class Running:
 
 def inside_action() -> str | None:
     """What runs here, if this is the inside of an action or a plain compensation."""
-    return _inside.get()
+    inside = _inside.get()
+    return None if inside is None else inside[0]
+
+
+def own_context() -> AnyContext | None:
+    """The context that was given to what runs here, if it is a step's action or compensation."""
+    inside = _inside.get()
+    return None if inside is None else inside[1]
 
 
 def forbid_in_action(what: str) -> None:
     """Refuse what cannot be replayed from inside an action (R14)."""
-    where = _inside.get()
+    where = inside_action()
     if where is not None:
         raise MisuseError(
             f"{what} was used inside {where}. What runs there is journaled as one result and does "
@@ -117,11 +127,12 @@ async def call(
     where: str,
     threaded: bool,
     begin: Callable[[], Callable[[], None]],
+    given: AnyContext | None = None,
 ) -> T:
     """Call the user's function: an ``async def`` here, a plain ``def`` in a thread.
 
     A plain function that returns an awaitable has it awaited here. While it runs, `inside_action`
-    answers ``where``.
+    answers ``where``, and `own_context` what it was given.
 
     Args:
         fn: The user's function.
@@ -130,18 +141,24 @@ async def call(
         threaded: Whether it is a plain function, see `runs_in_thread`.
         begin: `Running.begin` for this saga; a thread is noted there until it has ended, however
             early its attempt does.
+        given: The context among its arguments, which is left as soon as the function has ended:
+            in a thread, when that has.
 
     Raises:
         ActionExit: The code raised a `BaseException` that is not the attempt's own end.
     """
-    token = _inside.set(where)
+    token = _inside.set((where, given))
     try:
-        if not threaded:
-            return await cast("Awaitable[T]", fn(*args))
-        result = await _in_thread(fn, args, begin)
-        if inspect.isawaitable(result):
+        if threaded:
+            result = await _in_thread(fn, args, begin, given)
+            if not inspect.isawaitable(result):
+                return result
+        else:
+            result = cast("Awaitable[T]", fn(*args))
+        try:
             return await result
-        return result
+        finally:
+            _leave(given)
     except Exception:
         raise
     except BaseException as exc:
@@ -157,6 +174,7 @@ async def _in_thread(
     fn: Callable[..., Awaitable[T] | T],
     args: tuple[object, ...],
     begin: Callable[[], Callable[[], None]],
+    given: AnyContext | None,
 ) -> Awaitable[T] | T:
     """Run a plain function in the loop's default executor.
 
@@ -176,13 +194,18 @@ async def _in_thread(
             if abandoned:
                 return None, asyncio.CancelledError()
             begun = True
+        goes_on = False
         try:
-            return context.run(fn, *args), None
+            result = context.run(fn, *args)
+            goes_on = inspect.isawaitable(result)
+            return result, None
         except StopIteration as exc:
-            return None, ActionExit(_exit_message(_inside.get() or "an action", exc))
+            return None, ActionExit(_exit_message(inside_action() or "an action", exc))
         except BaseException as exc:
             return None, exc
         finally:
+            if not goes_on:
+                _leave(given)
             # The loop may be closed by now; then what it tracked is gone with it.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(ended)
@@ -199,6 +222,11 @@ async def _in_thread(
     if error is not None:
         raise error
     return cast("Awaitable[T] | T", result)
+
+
+def _leave(given: AnyContext | None) -> None:
+    if given is not None:
+        leave(given)
 
 
 def ordinary_exit(exc: BaseException, *, where: str) -> ActionExit | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Generic
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeAlias
 
 from restate.context import Context
 from typing_extensions import TypeVar
@@ -11,10 +11,12 @@ from typing_extensions import TypeVar
 from resaga.observe import Outcome
 
 __all__ = [
+    "AnyContext",
     "CompensationContext",
     "DurableCompensationContext",
     "DurableStepContext",
     "StepContext",
+    "leave",
 ]
 
 S_co = TypeVar("S_co", covariant=True, default=object)
@@ -32,12 +34,15 @@ class StepContext(Generic[S_co]):
             attempt and every machine (R13). Give it to whatever you call, and a repeated
             attempt has its effect once.
         services: The saga's services.
+        over: Whether the function that was given it has ended. It is that function's alone: what
+            goes by it, as the SQL barrier does, refuses it from then on.
     """
 
     name: str
     saga_id: str
     idempotency_key: str
     services: S_co
+    over: bool = field(default=False, init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +58,7 @@ class CompensationContext(Generic[S_co, In_co]):
         input: The input that the step was called with.
         has_data: Whether the step left data; if not, the compensation was given the input (R12).
         outcome: How the step ended.
+        over: Whether the function that was given it has ended, as in `StepContext`.
     """
 
     name: str
@@ -63,6 +69,7 @@ class CompensationContext(Generic[S_co, In_co]):
     input: In_co
     has_data: bool
     outcome: Outcome
+    over: bool = field(default=False, init=False, repr=False, compare=False)
 
     @property
     def failed(self) -> bool:
@@ -91,3 +98,15 @@ class DurableCompensationContext(CompensationContext[S_co, In_co]):
     """
 
     ctx: Context
+
+
+AnyContext: TypeAlias = StepContext[Any] | CompensationContext[Any, Any]
+"""A context of either kind; those of durable code are among them."""
+
+
+def leave(context: AnyContext) -> None:
+    """Note that the function which was given the context has ended, and all it began with it.
+
+    One that users make for a test, by hand, is never left.
+    """
+    object.__setattr__(context, "over", True)

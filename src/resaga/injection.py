@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from typing import Any, cast
 
 from resaga.action import call, runs_in_thread
 from resaga.attempt import Attempt
+from resaga.contexts import AnyContext, leave
 from resaga.services import StepScopes, injectable, open_step_services
 from resaga.signature import Extras
 
@@ -56,7 +57,7 @@ class Code:
             injectable(scopes, self._extras, where=where(self._where))
 
     async def in_action(
-        self, attempt: Attempt, context: Callable[[object], object], *given: object, where: str
+        self, attempt: Attempt, context: Callable[[object], AnyContext], *given: object, where: str
     ) -> object:
         """Call it as an action, in a scope of its own if the provider opens one.
 
@@ -68,8 +69,10 @@ class Code:
         """
         begin = attempt.journal.begin_thread
         if attempt.scopes is None:
-            given = (context(attempt.services), *given)
-            return await call(self.fn, *given, where=where, threaded=self.threaded, begin=begin)
+            own = context(attempt.services)
+            return await call(
+                self.fn, own, *given, where=where, threaded=self.threaded, begin=begin, given=own
+            )
         thread = _Thread(begin)
         # The action runs in a task of its own, where no branch would wait for it.
         async with open_step_services(
@@ -80,21 +83,23 @@ class Code:
             io=nullcontext,
             before_leaving=thread.over.wait,
         ) as scope:
+            own = context(scope.services)
             return await call(
                 functools.partial(self.fn, **scope.injected),
-                context(scope.services),
+                own,
                 *given,
                 where=where,
                 threaded=self.threaded,
                 begin=thread.begin,
+                given=own,
             )
 
     async def durably(
-        self, attempt: Attempt, context: Callable[[object], object], *given: object, where: str
+        self, attempt: Attempt, context: Callable[[object], AnyContext], *given: object, where: str
     ) -> object:
         """Call it as durable code; else as `in_action`."""
         if attempt.scopes is None:
-            return await cast("Awaitable[object]", self.fn(context(attempt.services), *given))
+            return await self._durable(context(attempt.services), given, {})
         async with open_step_services(
             attempt.scopes,
             attempt.services,
@@ -103,8 +108,15 @@ class Code:
             io=attempt.journal.io,
             before_leaving=_at_once,
         ) as scope:
-            running = self.fn(context(scope.services), *given, **scope.injected)
-            return await cast("Awaitable[object]", running)
+            return await self._durable(context(scope.services), given, scope.injected)
+
+    async def _durable(
+        self, own: AnyContext, given: tuple[object, ...], injected: Mapping[str, object]
+    ) -> object:
+        try:
+            return await cast("Awaitable[object]", self.fn(own, *given, **injected))
+        finally:
+            leave(own)
 
 
 class _Thread:

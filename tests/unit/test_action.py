@@ -14,7 +14,7 @@ from restate import TerminalError
 from restate.exceptions import RetryableError, SdkInternalException, SuspendedException
 from restate.server_context import DisconnectedException
 
-from resaga import ActionExit, MisuseError
+from resaga import ActionExit, MisuseError, StepContext
 from resaga.action import (
     Running,
     call,
@@ -22,6 +22,7 @@ from resaga.action import (
     inside_action,
     is_generator,
     ordinary_exit,
+    own_context,
     runs_in_thread,
 )
 
@@ -157,6 +158,86 @@ async def test_r14_it_is_told_no_longer_whatever_was_raised(error: BaseException
     with pytest.raises((ValueError, TerminalError, ActionExit)):
         await act(fails)
     assert inside_action() is None
+
+
+def context() -> StepContext:
+    return StepContext(name="Charge", saga_id="inv_1", idempotency_key="k", services=None)
+
+
+async def calling(fn: Callable[..., Any], step: StepContext) -> Any:
+    """Call ``fn`` as a step's action."""
+    threaded = runs_in_thread(fn)
+    return await call(fn, step, where=WHERE, threaded=threaded, begin=nothing_running, given=step)
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+async def test_a_context_is_over_when_its_function_has_ended(threaded: bool) -> None:
+    step = context()
+    seen: list[bool] = []
+
+    def look(given: StepContext) -> None:
+        assert given is step
+        assert own_context() is step
+        seen.append(given.over)
+
+    async def look_here(given: StepContext) -> None:
+        look(given)
+
+    await calling(look if threaded else look_here, step)
+    assert (seen, step.over) == ([False], True)
+    assert own_context() is None
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), SystemExit(3), StopIteration()])
+@pytest.mark.parametrize("threaded", [False, True])
+async def test_a_context_is_over_whatever_was_raised(threaded: bool, error: BaseException) -> None:
+    def fails(_step: StepContext) -> None:
+        raise error
+
+    async def fails_here(step: StepContext) -> None:
+        fails(step)
+
+    step = context()
+    with pytest.raises((ValueError, ActionExit, RuntimeError)):
+        await calling(fails if threaded else fails_here, step)
+    assert step.over
+
+
+async def test_a_context_is_not_over_while_what_a_plain_function_gave_is_awaited() -> None:
+    step = context()
+
+    async def inner() -> bool:
+        return step.over
+
+    assert await calling(lambda _step: inner(), step) is False
+    assert step.over
+
+
+async def test_a_context_is_over_when_its_thread_is_not_when_its_attempt_is() -> None:
+    """A thread that outlives its attempt is still the function that was given the context."""
+    begun, go_on, left = threading.Event(), threading.Event(), threading.Event()
+    step = context()
+    seen: list[bool] = []
+
+    def late(given: StepContext) -> None:
+        begun.set()
+        assert go_on.wait(60)
+        seen.append(given.over)
+
+    def running() -> Callable[[], None]:
+        return left.set
+
+    attempt = asyncio.ensure_future(
+        call(late, step, where=WHERE, threaded=True, begin=running, given=step)
+    )
+    await asyncio.to_thread(begun.wait, 60)
+    attempt.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await attempt
+    assert not step.over
+    go_on.set()
+    await asyncio.to_thread(left.wait, 60)
+    assert (seen, step.over) == ([False], True)
 
 
 def test_r14_outside_of_an_action_nothing_is_forbidden() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import (
     Column,
@@ -21,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
-from resaga import CompensationContext, Outcome, StepContext
+from resaga import CompensationContext, DurableStepContext, Outcome, StepContext
 from resaga.ext.sql import BARRIER_TABLE, create_barrier_table
 from tests.support.databases.given import Given
 
@@ -69,6 +70,18 @@ def backward(
         input=None,
         has_data=False,
         outcome=outcome,
+    )
+
+
+def durable(step: StepContext) -> DurableStepContext:
+    """The same as a durable step would get it; its Restate context is there in name only."""
+    nothing: Any = None
+    return DurableStepContext(
+        name=step.name,
+        saga_id=step.saga_id,
+        idempotency_key=step.idempotency_key,
+        services=None,
+        ctx=nothing,
     )
 
 

@@ -15,12 +15,14 @@ from sqlalchemy.orm import Session
 
 from resaga import CodecError, MisuseError, UnsupportedTypeError
 from resaga.action import call
+from resaga.contexts import leave
 from resaga.ext.sql import barrier, barrier_sync, barrier_table
 from tests.ext.sql.effects import (
     EFFECTS,
     PAID,
     Paid,
     backward,
+    durable,
     effects,
     forward,
     pay,
@@ -216,7 +218,7 @@ async def test_a_context_inside_another_step(engine: Engine) -> None:
     def nothing() -> Callable[[], None]:
         return lambda: None
 
-    async def inside(where: str, step: Any, action: Any, *, fine: bool) -> None:
+    async def inside(own: Any, step: Any, action: Any, *, fine: bool) -> None:
         async def run() -> str:
             with engine.connect() as connection, connection.begin() as transaction:
                 if fine:
@@ -226,17 +228,32 @@ async def test_a_context_inside_another_step(engine: Engine) -> None:
                     refused(connection, step, action, match=r"used inside .*this very function")
             return "went as expected"
 
-        told: str = await call(run, where=where, threaded=False, begin=nothing)
+        told: str = await call(
+            run, where="step 'Pay' of saga Order", threaded=False, begin=nothing, given=own
+        )
         assert told
 
-    pays = "step 'Pay' of saga Order (inv_1)"
-    await inside(pays, forward(), pay_sync, fine=True)
-    await inside(pays, forward(name="Ship"), pay_sync, fine=False)
-    await inside(pays, backward(), refund_sync, fine=False)
-    await inside("step 'Pay' of saga Order (inv_2)", forward(), pay_sync, fine=False)
-    undoes = f"the compensation of {pays}"
-    await inside(undoes, backward(), refund_sync, fine=True)
-    await inside(undoes, forward(), pay_sync, fine=False)
+    await inside(forward(), forward(), pay_sync, fine=True)
+    await inside(forward("inv_1.2"), forward(), pay_sync, fine=False)
+    await inside(forward(), backward(), refund_sync, fine=False)
+    await inside(backward(), backward(), refund_sync, fine=True)
+    await inside(backward(), forward(), pay_sync, fine=False)
+    # An action in durable code has none of its own; then only those of durable code are fine.
+    await inside(None, forward(), pay_sync, fine=False)
+    await inside(None, durable(forward()), pay_sync, fine=True)
+
+
+def test_a_context_whose_function_has_ended(engine: Engine) -> None:
+    match = r"context of (the compensation of )?step 'Pay' is used after that has ended"
+    steps: list[tuple[Any, Any]] = [
+        (forward(), pay_sync),
+        (backward(), refund_sync),
+        (durable(forward()), pay_sync),
+    ]
+    for step, action in steps:
+        leave(step)
+        with engine.connect() as connection, connection.begin():
+            refused(connection, step, action, match=match)
 
 
 def test_an_action_that_fails_is_never_committed(engine: Engine) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
-from resaga import CompensationContext, DurableCompensationContext, DurableStepContext, StepContext
+from resaga import CompensationContext, DurableCompensationContext, StepContext
 from resaga.ext.sql import BARRIER_TABLE, StepAbandoned, barrier, barrier_sync
 from tests.ext.sql.effects import (
     EFFECTS,
@@ -19,6 +19,7 @@ from tests.ext.sql.effects import (
     REFUND,
     Paid,
     backward,
+    durable,
     effects,
     forward,
     note,
@@ -230,13 +231,6 @@ async def test_a_name_of_any_text(engine: Engine, async_engine: AsyncEngine) -> 
 
 async def test_contexts_of_durable_steps(engine: Engine, async_engine: AsyncEngine) -> None:
     nothing: object = None
-    step = DurableStepContext(
-        name="Pay",
-        saga_id="inv_1",
-        idempotency_key="inv_1.1",
-        services=None,
-        ctx=nothing,  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    )
     compensation = DurableCompensationContext(
         name="Pay",
         saga_id="inv_1",
@@ -248,7 +242,7 @@ async def test_contexts_of_durable_steps(engine: Engine, async_engine: AsyncEngi
         outcome="failed",
         ctx=nothing,  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     )
-    assert await do(async_engine, step) == PAID
+    assert await do(async_engine, durable(forward())) == PAID
     assert await undo(async_engine, compensation) == "refunded"
     assert effects(engine) == ["pay", REFUND]
 

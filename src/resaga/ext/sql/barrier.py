@@ -69,8 +69,8 @@ async def barrier(
     If anything fails in the barrier, it rolls the transaction back (or the savepoint that it is
     in) and passes the error on, so that an action which failed half-way is never committed.
 
-    Costs one round trip before the action and one after it; the latter is left out for a step's
-    action that is declared to return ``None``.
+    Costs one round trip before the action, and one after it that stores the result; the latter is
+    left out for a step's action that is declared to return ``None``.
 
     Example::
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.orm import Session
 
-from resaga.action import inside_action
+from resaga.action import inside_action, own_context
 from resaga.contexts import (
     CompensationContext,
     DurableCompensationContext,
@@ -39,17 +39,22 @@ def check_step(step: AnyStep) -> None:
         )
     undoes = isinstance(step, CompensationContext)
     what = f"the compensation of step {step.name!r}" if undoes else f"step {step.name!r}"
+    if step.over:
+        raise MisuseError(
+            f"barrier: the context of {what} is used after that has ended, so that what happens "
+            "here would be taken for its effect. Call the barrier within the function that was "
+            "given the context, and do not let that end before what it began."
+        )
     here = inside_action()
     if here is None:
         # Durable code is not inside an action, and a context made by hand is in no saga at all.
-        durable = isinstance(step, DurableStepContext | DurableCompensationContext)
-        if not durable and _in_an_invocation():
+        if not _is_durable(step) and _in_an_invocation():
             raise MisuseError(
                 f"barrier: the context of {what} is used outside of it, where Restate repeats what "
                 "it replays under a key that is spent. Call the barrier within the function that "
                 "was given the context."
             )
-    elif not (here.startswith(f"{what} of saga ") and here.endswith(f"({step.saga_id})")):
+    elif not _belongs_here(step):
         raise MisuseError(
             f"barrier: the context of {what} is used inside {here}, so that what happens there "
             "would be noted as the other's. Give the context that this very function got."
@@ -59,6 +64,19 @@ def check_step(step: AnyStep) -> None:
             f"barrier: the key of {what} is longer than {KEY_LENGTH} characters, which is what the "
             "table holds. Nest fewer sagas and branches in each other."
         )
+
+
+def _belongs_here(step: AnyStep) -> bool:
+    """Whether it is the context of the action that runs here; its key is that call's alone."""
+    own = own_context()
+    if own is None:
+        # What durable code runs with step.ctx, as an action without a context of its own.
+        return _is_durable(step)
+    return own.idempotency_key == step.idempotency_key and own.saga_id == step.saga_id
+
+
+def _is_durable(step: AnyStep) -> bool:
+    return isinstance(step, DurableStepContext | DurableCompensationContext)
 
 
 def forward_key(step: AnyStep) -> str:

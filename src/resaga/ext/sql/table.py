@@ -32,8 +32,8 @@ def barrier_table(
 
     It has one row for each call of a step that went through the barrier: the step's key and name,
     how far it got (``started``, ``done``, ``undone``, ``blocked``), what its action and its
-    compensation returned (as JSON), how many repeats the row has held off, and when it was
-    written (UTC).
+    compensation returned (as JSON), how often the row was there already when one of them came,
+    and when it was written (UTC).
 
     Example::
 
