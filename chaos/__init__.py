@@ -12,6 +12,7 @@ A module imports those above it only:
 ``planner``    random plans, all of them from a seed
 ``postgres``   a PostgreSQL found, started, and stopped again
 ``bank``       accounts and effects, in the database: what sagas do to the world
+``guarded``    the same behind resaga's barrier, or behind nothing
 ``sagas``      the sagas under test: they carry out a plan with resaga's steps
 ``worker``     the app that the workers serve
 ``backend``    Restate: one server, or a cluster of three nodes

@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from chaos.faults import FAULTS, FaultKind
+from chaos.guarded import GUARDS
 from chaos.report import Report
 from chaos.run import Options, run
 
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str]) -> int:
         kills=kills,
         faults=faults,
         cluster=told.cluster,
+        guard=told.guard,
         at_once=told.at_once,
         patience=timedelta(seconds=told.patience),
     )
@@ -76,6 +78,11 @@ def _parser() -> argparse.ArgumentParser:
         help=f"what is killed, each as often as the others: {', '.join(FAULTS)} (all that apply;"
         " database: its connections)")  # fmt: skip
     add("--cluster", action="store_true", help="Restate as a cluster of three nodes")
+    add("--guard", choices=GUARDS, default="keys",
+        help="what holds off effects that are asked for twice or too late: unique keys of the"
+        " effects (keys), resaga.ext.sql (barrier), or none, to see it fail")  # fmt: skip
+    add("--barrier", dest="guard", action="store_const", const="barrier",
+        help="the same as --guard barrier")  # fmt: skip
     add("--at-once", type=_count, default=48, metavar="N", help="sagas in flight (48)")
     add("--patience", type=_seconds, default=180.0, metavar="SECONDS",
         help="how long one saga may take until it counts as lost (180)")  # fmt: skip

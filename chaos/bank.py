@@ -1,7 +1,8 @@
 """The bank that the sagas move money in: what an action or a compensation does to the world.
 
-Every effect has its idempotency key as its primary key, so what is asked for twice happens once,
-and the judge sees in the table what was asked for.
+Something has to guard it against what is asked for twice, and what is asked for too late. Here the
+effects do it themselves: each has its idempotency key as its primary key. `chaos.guarded` has the
+bank behind resaga's barrier.
 """
 
 from __future__ import annotations
@@ -9,16 +10,20 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import TextClause, create_engine, text
+from sqlalchemy.engine.interfaces import IsolationLevel
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-__all__ = ["WORKER_NAME", "Abandoned", "Bank", "Effect", "Pause"]
+from resaga import CompensationContext, StepContext
+
+__all__ = ["CLOCK", "WORKER_NAME", "Abandoned", "Bank", "Effect", "KeyedBank", "Pause"]
 
 WORKER_NAME = "resaga-chaos-worker"
 """What workers call themselves in ``pg_stat_activity``; their connections are killed by it."""
@@ -73,65 +78,119 @@ class Pause:
     after: int = 0
 
 
-class Bank:
+class Bank(ABC):
     """The bank, as one worker process sees it.
 
     Args:
         url: Where its database is.
         process: What the process is called in the table of effects.
+        isolation_level: Of all its connections.
     """
 
-    def __init__(self, url: str, *, process: str) -> None:
+    def __init__(self, url: str, *, process: str, isolation_level: IsolationLevel) -> None:
         told = {"application_name": WORKER_NAME}
-        # Each statement is a transaction: an effect is one statement.
         self._engine = create_async_engine(
-            url, connect_args=told, isolation_level="AUTOCOMMIT", pool_size=30, max_overflow=30
+            url, connect_args=told, isolation_level=isolation_level, pool_size=30, max_overflow=30
         )
         self._threads = create_engine(
-            url, connect_args=told, isolation_level="AUTOCOMMIT", pool_size=10, max_overflow=20
+            url, connect_args=told, isolation_level=isolation_level, pool_size=10, max_overflow=20
         )
         self._process = process
         self._floor = _Floor()
 
-    async def apply(self, effect: Effect, pause: Pause) -> None:
+    async def apply(
+        self, step: StepContext | CompensationContext, effect: Effect, pause: Pause
+    ) -> None:
         """Have an effect, once for its key.
+
+        Args:
+            step: What the action or the compensation was given.
+            effect: What is to happen.
+            pause: How long it takes.
 
         Raises:
             Abandoned: It is an action's, and was compensated before.
+            StepAbandoned: The same, of a bank behind the barrier.
             SQLAlchemyError: The connection was lost; nobody knows whether it happened.
         """
         with self._floor.enter(effect) as beside:
-            # The connection is held all the while, so that killing it hits what is going on.
-            async with self._engine.connect() as connection:
-                began = await connection.scalar(CLOCK)
-                await asyncio.sleep(pause.before / 1000)
-                statement, values = self._statement(effect, began, beside)
-                applied = await connection.scalar(statement, values)
-            _check(effect, applied)
+            await self._have(step, effect, beside, pause.before / 1000)
             await asyncio.sleep(pause.after / 1000)
 
-    def apply_in_thread(self, effect: Effect, pause: Pause) -> None:
+    def apply_in_thread(
+        self, step: StepContext | CompensationContext, effect: Effect, pause: Pause
+    ) -> None:
         """The same from a plain function, which nothing can stop."""
         with self._floor.enter(effect) as beside:
-            with self._threads.connect() as connection:
-                began = connection.scalar(CLOCK)
-                time.sleep(pause.before / 1000)
-                statement, values = self._statement(effect, began, beside)
-                applied = connection.scalar(statement, values)
-            _check(effect, applied)
+            self._have_in_thread(step, effect, beside, pause.before / 1000)
             time.sleep(pause.after / 1000)
+
+    # The connection is held all the while, so that killing it hits what is going on.
+
+    @abstractmethod
+    async def _have(
+        self,
+        step: StepContext | CompensationContext,
+        effect: Effect,
+        beside: list[str],
+        seconds: float,
+    ) -> None: ...
+
+    @abstractmethod
+    def _have_in_thread(
+        self,
+        step: StepContext | CompensationContext,
+        effect: Effect,
+        beside: list[str],
+        seconds: float,
+    ) -> None: ...
 
     def note_unknown(self, invocation: str, step: str) -> None:
         """Write down that nobody will undo this strict step; it is there when this returns."""
         for last in (*[False] * TRIES, True):
             try:
-                with self._threads.connect() as connection:
+                with self._threads.begin() as connection:
                     connection.execute(UNKNOWN, {"invocation": invocation, "step": step})
             except SQLAlchemyError:
                 if last:
                     raise
             else:
                 return
+
+
+class KeyedBank(Bank):
+    """Each effect is one statement, a transaction of its own, which knows the keys there are."""
+
+    def __init__(self, url: str, *, process: str) -> None:
+        super().__init__(url, process=process, isolation_level="AUTOCOMMIT")
+
+    async def _have(
+        self,
+        step: StepContext | CompensationContext,
+        effect: Effect,
+        beside: list[str],
+        seconds: float,
+    ) -> None:
+        async with self._engine.connect() as connection:
+            began = await connection.scalar(CLOCK)
+            await asyncio.sleep(seconds)
+            statement, values = self._statement(effect, began, beside)
+            applied = await connection.scalar(statement, values)
+        _check(effect, applied)
+
+    def _have_in_thread(
+        self,
+        step: StepContext | CompensationContext,
+        effect: Effect,
+        beside: list[str],
+        seconds: float,
+    ) -> None:
+        with self._threads.connect() as connection:
+            began = connection.scalar(CLOCK)
+            time.sleep(seconds)
+            statement, values = self._statement(effect, began, beside)
+            applied = connection.scalar(statement, values)
+        _check(effect, applied)
 
     def _statement(
         self, effect: Effect, began: int | None, beside: list[str]

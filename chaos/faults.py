@@ -13,8 +13,9 @@ from typing import Literal, TypeAlias, get_args
 
 from chaos.backend import Backend
 from chaos.bank import WORKER_NAME
+from chaos.guarded import Guard
 from chaos.records import Ledger
-from chaos.worker_env import APP, DATABASE
+from chaos.worker_env import APP, DATABASE, GUARD
 from resaga.server import Worker
 
 __all__ = [
@@ -101,11 +102,12 @@ class Workers:
 
 
 @asynccontextmanager
-async def open_workers(database: str, *, logs: Path) -> AsyncGenerator[Workers]:
+async def open_workers(database: str, guard: Guard, *, logs: Path) -> AsyncGenerator[Workers]:
     """Start the workers, and stop them at the end.
 
     Args:
         database: Where the bank is.
+        guard: What guards it.
         logs: A folder for their logs.
     """
     async with AsyncExitStack() as stack:
@@ -113,7 +115,7 @@ async def open_workers(database: str, *, logs: Path) -> AsyncGenerator[Workers]:
             Worker(
                 app=APP,
                 cwd=ROOT,
-                env={DATABASE: database},
+                env={DATABASE: database, GUARD: guard},
                 log_file=logs / f"worker-{number}.log",
             )
             for number in range(1, WORKERS + 1)

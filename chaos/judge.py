@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from chaos.order import Order
 from chaos.plan import Line, Move, Pivot, moves, outcome_of, standing
-from chaos.records import EffectRow, Records, SagaRow
+from chaos.records import EffectRow, GuardRow, Records, SagaRow
 
 __all__ = ["Finding", "Verdict", "judge"]
 
@@ -22,8 +22,8 @@ class Finding:
     """Something that is off.
 
     Attributes:
-        check: Which check found it: ``lost``, ``money``, ``once``, ``whole``, ``order``, ``early``
-            or ``answer``.
+        check: Which check found it: ``lost``, ``money``, ``once``, ``whole``, ``order``,
+            ``early``, ``answer`` or ``guard``.
         saga: The saga; empty if it is about all of them.
         what: What is off.
     """
@@ -42,7 +42,8 @@ class Verdict:
         outcomes: How many sagas ended how; ``lost`` are those without an answer.
         actions: Effects of actions.
         compensations: Effects of compensations, those included that found nothing to undo.
-        repeats: What was asked for again, and stopped by its key.
+        repeats: What was asked for again, and held off.
+        blocked: Actions that had no effect and never will: their compensation came without one.
         overtaken: Actions that were compensated by one process while they ran on in another, cut
             off from their saga; their compensation waited for them, or took their key.
         left_strict: Effects of strict steps without a result, as an observer was told (R7).
@@ -55,6 +56,7 @@ class Verdict:
     actions: int
     compensations: int
     repeats: int
+    blocked: int
     overtaken: int
     left_strict: int
     left_incomplete: int
@@ -72,6 +74,9 @@ def judge(records: Records) -> Verdict:
     money = total - sum(effect.amount for effect in left)
     findings = [finding for case in cases for finding in case.findings()]
     findings += _balances(records)
+    guards = records.guards or ()
+    if records.guards is not None:
+        findings += _guards(records.guards, records.effects)
     if money:
         findings.append(Finding(check="money", saga="", what=f"the accounts are off by {money}"))
     return Verdict(
@@ -79,7 +84,9 @@ def judge(records: Records) -> Verdict:
         outcomes=Counter(saga.outcome or "lost" for saga in records.sagas),
         actions=sum(effect.kind == "do" for effect in records.effects),
         compensations=sum(effect.kind == "undo" for effect in records.effects),
-        repeats=sum(effect.repeats for effect in records.effects),
+        repeats=sum(effect.repeats for effect in records.effects) + _held_off(guards),
+        blocked=sum(effect.kind == "void" for effect in records.effects)
+        + sum(guard.state == "blocked" for guard in guards),
         overtaken=sum(len(case.overtaken) for case in cases),
         left_strict=sum(len(case.left_strict) for case in cases),
         left_incomplete=sum(len(case.left_incomplete) for case in cases),
@@ -97,6 +104,35 @@ def _balances(records: Records) -> Iterator[Finding]:
         if account.balance != expected:
             what = f"account {account.id} holds {account.balance}, not {expected}"
             yield Finding(check="money", saga="", what=what)
+
+
+def _guards(guards: Sequence[GuardRow], effects: Sequence[EffectRow]) -> Iterator[Finding]:
+    """The barrier's rows tell of the effects that are there, and of no others."""
+    states = {guard.key: guard.state for guard in guards}
+    expected: dict[str, str] = {}
+    saga_of: dict[str, str] = {}
+    for effect in sorted(effects, key=lambda effect: effect.kind):
+        # An action's row has its own key, whatever it does; a compensation's is the action's.
+        compensates = effect.kind == "undo" and effect.key not in states
+        key = effect.undoes or "" if compensates else effect.key
+        expected[key] = "undone" if compensates else "done"
+        saga_of[key] = effect.saga
+    for key, state in states.items():
+        wanted = expected.pop(key, "blocked")
+        if state != wanted:
+            what = f"the barrier's row {key} says {state}, and its effects say {wanted}"
+            yield Finding(check="guard", saga=saga_of.get(key, ""), what=what)
+    for key in expected:
+        what = f"an effect of {key}, of which the barrier has no row"
+        yield Finding(check="guard", saga=saga_of[key], what=what)
+
+
+def _held_off(guards: Sequence[GuardRow]) -> int:
+    """How often something was asked for that had been there.
+
+    A row counts how often it was met; the compensation that ran meets it, too.
+    """
+    return sum(guard.repeats - (guard.state == "undone") for guard in guards)
 
 
 class _Case:

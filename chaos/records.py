@@ -11,10 +11,12 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from chaos.guarded import Guard
 from chaos.plan import Plan
 from chaos.planner import ACCOUNTS
+from resaga.ext.sql import create_barrier_table
 
-__all__ = ["AccountRow", "EffectRow", "Ledger", "Outcome", "Records", "SagaRow"]
+__all__ = ["AccountRow", "EffectRow", "GuardRow", "Ledger", "Outcome", "Records", "SagaRow"]
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 OPENED = 100_000
@@ -28,6 +30,8 @@ CLOSE = text(
     "UPDATE saga SET outcome = :outcome, code = :code, message = :message,"
     " ended_at = clock_timestamp() WHERE id = :saga"
 )
+NO_KEYS = text("ALTER TABLE effect DROP CONSTRAINT effect_pkey")
+"""The same effect can be there twice: that it is not is up to whatever guards it."""
 FAULT = text("INSERT INTO fault (number, kind, target) VALUES (:number, :kind, :target)")
 SAGAS = "SELECT id, plan, outcome, code, message FROM saga ORDER BY id"
 TERMINATE = text(
@@ -76,6 +80,15 @@ class EffectRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GuardRow:
+    """A row of the barrier."""
+
+    key: str
+    state: Literal["started", "done", "undone", "blocked"]
+    repeats: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownRow:
     """A strict step of which nobody knows whether it had its effect (R7)."""
 
@@ -92,29 +105,39 @@ class Records:
         sagas: The sagas.
         effects: The effects of actions and compensations.
         unknown: The strict steps without a result, by invocation and path.
+        guards: The rows of the barrier; None, where something else is the guard.
     """
 
     accounts: Sequence[AccountRow]
     sagas: Sequence[SagaRow]
     effects: Sequence[EffectRow]
     unknown: frozenset[tuple[str, str]]
+    guards: Sequence[GuardRow] | None = None
 
     def of(self, sagas: Collection[str]) -> Records:
         """What there is of some sagas."""
         effects = [effect for effect in self.effects if effect.saga in sagas]
         invocations = {effect.invocation for effect in effects}
+        keys = {key for effect in effects for key in (effect.key, effect.undoes)}
         return Records(
             accounts=[],
             sagas=[saga for saga in self.sagas if saga.id in sagas],
             effects=effects,
             unknown=frozenset(row for row in self.unknown if row[0] in invocations),
+            guards=self.guards and [row for row in self.guards if row.key in keys],
         )
 
 
 class Ledger:
-    """The database, as the driver sees it. Its own connections are not killed."""
+    """The database, as the driver sees it. Its own connections are not killed.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        url: Where it is.
+        guard: What guards the effects: the keys in their table, or something beside it.
+    """
+
+    def __init__(self, url: str, guard: Guard) -> None:
+        self._guard = guard
         self._engine: AsyncEngine = create_async_engine(url, pool_size=5, max_overflow=5)
 
     async def prepare(self) -> None:
@@ -124,12 +147,17 @@ class Ledger:
             # A script of many statements, which SQLAlchemy would look for parameters in.
             assert raw.driver_connection is not None
             await raw.driver_connection.execute(SCHEMA.read_text())
+            if self._guard != "keys":
+                await connection.execute(NO_KEYS)
             await connection.execute(
                 text(
                     "INSERT INTO account SELECT n, :opened, :opened FROM generate_series(0, :n) n"
                 ),
                 {"opened": OPENED, "n": ACCOUNTS - 1},
             )
+
+        if self._guard == "barrier":
+            await create_barrier_table(self._engine)
 
     async def open(self, plan: Plan) -> None:
         """Write down that a saga is about to be sent."""
@@ -164,6 +192,13 @@ class Ledger:
                 unknown=frozenset(
                     (row.invocation, row.step)
                     for row in await _rows(connection, "SELECT * FROM unknown", UnknownRow)
+                ),
+                guards=(
+                    await _rows(
+                        connection, "SELECT key, state, repeats FROM resaga_barrier", GuardRow
+                    )
+                    if self._guard == "barrier"
+                    else None
                 ),
             )
 

@@ -12,12 +12,19 @@ from pathlib import Path
 import msgspec
 
 from chaos.faults import KILLS, Fault
+from chaos.guarded import Guard
 from chaos.judge import Verdict
 from chaos.records import Records
 from resaga import __version__
 from resaga.server import RESTATE_SERVER_VERSION
 
 __all__ = ["Report"]
+
+GUARDED_BY: dict[Guard, str] = {
+    "keys": "unique keys",
+    "barrier": "resaga.ext.sql",
+    "none": "nothing",
+}
 
 SHOWN = 20
 """How many findings the text shows; the JSON has all."""
@@ -32,6 +39,7 @@ class Report:
         started: When it started.
         seconds: How long sagas were running.
         cluster: Whether Restate was a cluster of three nodes.
+        guard: What held off the effects that were asked for twice.
         faults: What was killed.
         verdict: What the judge found.
         hanging: Restate's own words on the sagas that got no answer.
@@ -42,6 +50,7 @@ class Report:
     started: datetime
     seconds: float
     cluster: bool
+    guard: Guard
     faults: Sequence[Fault]
     verdict: Verdict
     hanging: Sequence[str]
@@ -66,6 +75,7 @@ class Report:
             "started": self.started.isoformat(timespec="seconds"),
             "seconds": round(self.seconds, 1),
             "cluster": self.cluster,
+            "guard": self.guard,
             "versions": self._versions(),
             "sagas": verdict.outcomes.total(),
             "outcomes": dict(verdict.outcomes),
@@ -73,7 +83,8 @@ class Report:
             "faults_by_kind": dict(struck),
             "actions": verdict.actions,
             "compensations": verdict.compensations,
-            "repeats_stopped_by_keys": verdict.repeats,
+            "repeats_held_off": verdict.repeats,
+            "blocked": verdict.blocked,
             "overtaken": verdict.overtaken,
             "left_strict": verdict.left_strict,
             "left_incomplete": verdict.left_incomplete,
@@ -114,7 +125,9 @@ class Report:
         yield f"  killed                 {struck or 'nothing'} ({self._kills()} with SIGKILL)"
         yield f"  actions                {verdict.actions}"
         yield f"  compensations          {verdict.compensations}"
-        yield f"  repeats, stopped by their keys  {verdict.repeats}"
+        yield f"  guarded by             {GUARDED_BY[self.guard]}"
+        yield f"  repeats, held off      {verdict.repeats}"
+        yield f"  blocked: compensated without an effect  {verdict.blocked}"
         yield f"  cut off, and compensated by another process  {verdict.overtaken}"
         yield f"  left by strict steps without a result, and named  {verdict.left_strict}"
         yield f"  left by compensations that fail for good, and named  {verdict.left_incomplete}"

@@ -18,6 +18,7 @@ from chaos.backend import Backend, open_backend
 from chaos.balancer import open_balancer
 from chaos.customer import Customer, open_customer
 from chaos.faults import Fault, FaultKind, Saboteur, open_workers, schedule
+from chaos.guarded import Guard
 from chaos.judge import judge
 from chaos.planner import plan_of
 from chaos.postgres import Postgres
@@ -40,6 +41,7 @@ class Options:
         kills: How many things are killed.
         faults: Kinds of things that are killed, each as often as the others.
         cluster: Whether Restate is a cluster of three nodes.
+        guard: What holds off the effects that are asked for twice.
         at_once: How many sagas may be in flight.
         patience: How long a saga may take until it counts as lost.
     """
@@ -51,6 +53,7 @@ class Options:
     kills: int
     faults: Sequence[FaultKind]
     cluster: bool
+    guard: Guard
     at_once: int
     patience: timedelta
 
@@ -61,12 +64,12 @@ async def run(options: Options, console: Console) -> Report:
     faults = schedule(options.faults, seed=options.seed, kills=options.kills, sagas=options.sagas)
     started, clock = datetime.now(UTC), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="resaga-chaos-") as folder, Postgres() as postgres:
-        ledger = Ledger(postgres.url)
+        ledger = Ledger(postgres.url, options.guard)
         await ledger.prepare()
         try:
             async with (
                 open_backend(cluster=options.cluster) as backend,
-                open_workers(postgres.url, logs=Path(folder)) as workers,
+                open_workers(postgres.url, options.guard, logs=Path(folder)) as workers,
                 open_balancer(workers.uris) as uri,
                 open_customer(backend, ledger, patience=options.patience) as customer,
             ):
@@ -87,6 +90,7 @@ async def run(options: Options, console: Console) -> Report:
         started=started,
         seconds=seconds,
         cluster=options.cluster,
+        guard=options.guard,
         faults=faults,
         verdict=verdict,
         hanging=hanging,

@@ -230,7 +230,7 @@ class _Sagas:
                 await asyncio.sleep(TIMEOUT.total_seconds() * 2)
             raise ConnectionError("a hiccup")
         if move.late or move.fails is None:
-            await self._bank.apply(_effect(step, order), _pause(move))
+            await self._bank.apply(step, _effect(step, order), _pause(move))
         return _end(step, order)
 
     def _do_in_thread(self, step: StepContext, order: Order) -> StepResponse[Done]:
@@ -238,7 +238,7 @@ class _Sagas:
         if self._hiccup(step.idempotency_key, move.hiccups):
             raise ConnectionError("a hiccup")
         if move.late or move.fails is None:
-            self._bank.apply_in_thread(_effect(step, order), _pause(move))
+            self._bank.apply_in_thread(step, _effect(step, order), _pause(move))
         return _end(step, order)
 
     async def _do_durable(self, step: DurableStepContext, order: Order) -> StepResponse[Done]:
@@ -249,7 +249,7 @@ class _Sagas:
             if self._hiccup(step.idempotency_key, move.hiccups):
                 raise ConnectionError("a hiccup")
             if move.late or move.fails is None:
-                await self._bank.apply(_effect(step, order), Pause(after=move.linger))
+                await self._bank.apply(step, _effect(step, order), Pause(after=move.linger))
             if move.fails == "exhausted":
                 raise _failure("exhausted")
 
@@ -260,12 +260,12 @@ class _Sagas:
     async def _undo(self, step: CompensationContext[object, Order], data: Done | Order) -> None:
         move = step.input.move
         self._check_undo(step, data)
-        await self._bank.apply(_undoing(step, step.input), Pause(before=move.undo_slow))
+        await self._bank.apply(step, _undoing(step, step.input), Pause(before=move.undo_slow))
 
     def _undo_in_thread(self, step: CompensationContext[object, Order], data: Done | Order) -> None:
         move = step.input.move
         self._check_undo(step, data)
-        self._bank.apply_in_thread(_undoing(step, step.input), Pause(before=move.undo_slow))
+        self._bank.apply_in_thread(step, _undoing(step, step.input), Pause(before=move.undo_slow))
 
     async def _undo_durable(
         self, step: DurableCompensationContext[object, Order], data: Done | Order
@@ -275,7 +275,7 @@ class _Sagas:
 
         async def act() -> None:
             self._check_undo(step, data)
-            await self._bank.apply(_undoing(step, step.input), Pause())
+            await self._bank.apply(step, _undoing(step, step.input), Pause())
 
         await _run(step.ctx, f"undo {move.path}", act)
 
@@ -291,7 +291,7 @@ class _Sagas:
             account=done.move.account,
             amount=done.move.amount,
         )
-        await self._bank.apply(effect, Pause(before=done.move.undo_slow))
+        await self._bank.apply(step, effect, Pause(before=done.move.undo_slow))
 
     async def _call(self, step: DurableStepContext, errand: Errand) -> Errands:
         return await step.ctx.service_call(self._errand.run, errand)

@@ -21,6 +21,7 @@ CREATE TABLE saga (
 
 -- kind 'do': a step's action; 'undo': its compensation; 'void': a compensation came first, and
 -- took the action's key, so that an action that is still on its way has no effect any more.
+-- Where resaga_barrier is the guard, the key is not unique, and there is no 'void'.
 CREATE TABLE effect (
   key text PRIMARY KEY,
   kind text NOT NULL CHECK (kind IN ('do', 'undo', 'void')),

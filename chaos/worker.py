@@ -1,17 +1,18 @@
-"""What the workers serve: the sagas, over the bank in the database that the environment names."""
+"""What the workers serve: the sagas, over the bank that the environment tells of."""
 
 from __future__ import annotations
 
 import os
 import time
+from typing import cast
 
 import restate
 
-from chaos.bank import Bank
+from chaos.guarded import Guard, bank_of
 from chaos.sagas import sagas_of
-from chaos.worker_env import DATABASE
+from chaos.worker_env import DATABASE, GUARD
 
 # The same process id may come again after a kill; with the time it does not.
-app = restate.app(
-    sagas_of(Bank(os.environ[DATABASE], process=f"{os.getpid()}-{time.monotonic_ns()}"))
-)
+process = f"{os.getpid()}-{time.monotonic_ns()}"
+bank = bank_of(cast("Guard", os.environ[GUARD]), os.environ[DATABASE], process=process)
+app = restate.app(sagas_of(bank))

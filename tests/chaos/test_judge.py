@@ -10,7 +10,7 @@ import pytest
 
 from chaos.judge import Verdict, judge
 from chaos.plan import Branches, Line, Move, Part, Pivot, Plan, Savepoint
-from chaos.records import AccountRow, EffectRow, Outcome, Records, SagaRow
+from chaos.records import AccountRow, EffectRow, GuardRow, Outcome, Records, SagaRow
 
 
 class Rows:
@@ -21,6 +21,7 @@ class Rows:
         self.plan = Plan(saga="s", body=body, gives_up=gives_up, cancels=list(cancels))
         self.effects: list[EffectRow] = []
         self.unknown: set[tuple[str, str]] = set()
+        self.guards: list[GuardRow] | None = None
         self._clock = 0
 
     def _add(self, kind: Literal["do", "undo", "void"], step: str, **told: object) -> EffectRow:
@@ -50,6 +51,13 @@ class Rows:
     def undo(self, step: str, amount: int, **told: object) -> EffectRow:
         return self._add("undo", step, amount=-amount, **told)
 
+    def guard(
+        self, step: str, state: Literal["started", "done", "undone", "blocked"], repeats: int = 0
+    ) -> None:
+        """A row of the barrier; with one, that is the guard."""
+        row = GuardRow(key=f"do-{step}", state=state, repeats=repeats)
+        self.guards = [*(self.guards or ()), row]
+
     def judge(
         self, outcome: Outcome | None, message: str = "", *, balance: int | None = None
     ) -> Verdict:
@@ -64,6 +72,7 @@ class Rows:
                 sagas=[saga],
                 effects=self.effects,
                 unknown=frozenset(self.unknown),
+                guards=self.guards,
             )
         )
 
@@ -117,22 +126,61 @@ def test_an_effect_that_is_missing_is_found() -> None:
     assert checks(rows.judge("completed")) == {"whole", "money"}
 
 
-def test_an_effect_that_happened_twice_is_found() -> None:
+TWICE = pytest.mark.parametrize("key", [{}, {"key": "another"}], ids=["its key", "another key"])
+"""Where no key is unique, the same one can be there twice."""
+
+
+@TWICE
+def test_an_effect_that_happened_twice_is_found(key: dict[str, str]) -> None:
     rows = Rows(leg())
     rows.do("1.1", -5)
-    rows.do("1.1", -5, key="another")
+    rows.do("1.1", -5, **key)
     rows.do("1.2", 5)
     assert checks(rows.judge("completed")) == {"once", "money"}
 
 
-def test_a_compensation_that_happened_twice_is_found() -> None:
+@TWICE
+def test_a_compensation_that_happened_twice_is_found(key: dict[str, str]) -> None:
     rows = Rows(leg(), gives_up=True)
     rows.do("1.1", -5)
     rows.do("1.2", 5)
     rows.undo("1.2", 5)
     rows.undo("1.1", -5)
-    rows.undo("1.1", -5, key="another")
+    rows.undo("1.1", -5, **key)
     assert checks(rows.judge("rolled back")) == {"once", "money"}
+
+
+def test_the_compensation_of_an_action_without_an_effect_is_found() -> None:
+    rows = Rows(leg(), gives_up=True)
+    rows.undo("1.1", -5)
+    assert checks(rows.judge("rolled back")) == {"once", "money"}
+
+
+def behind_the_barrier() -> Rows:
+    """Rolled back: one step is undone, and the other one never had its effect."""
+    rows = Rows(leg(), gives_up=True)
+    rows.do("1.1", -5)
+    rows.undo("1.1", -5)
+    return rows
+
+
+def test_what_the_barrier_held_off_is_counted() -> None:
+    rows = behind_the_barrier()
+    rows.guard("1.1", "undone", repeats=3)  # One of them was the compensation that ran.
+    rows.guard("1.2", "blocked", repeats=1)
+    verdict = rows.judge("rolled back")
+    assert (verdict.findings, verdict.repeats, verdict.blocked) == ([], 3, 1)
+
+
+def test_a_row_of_the_barrier_that_tells_something_else_is_found() -> None:
+    for first, second in (("done", "blocked"), ("undone", "done"), ("undone", "started")):
+        rows = behind_the_barrier()
+        rows.guard("1.1", first)
+        rows.guard("1.2", second)
+        assert checks(rows.judge("rolled back")) == {"guard"}
+    rows = behind_the_barrier()
+    rows.guard("1.2", "blocked")
+    assert checks(rows.judge("rolled back")) == {"guard"}
 
 
 def test_a_compensation_with_the_key_of_something_else_is_found() -> None:

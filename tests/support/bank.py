@@ -13,6 +13,7 @@ import signal
 import socket
 import threading
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, cast
@@ -266,6 +267,10 @@ def work(listening: socket.socket, plan: Plan, *, slow: bool) -> None:
     asyncio.run(serve(cast("Framework", app), config))
 
 
+_CHILDREN = threading.Lock()
+"""To start a process is to look after all others, and two who look after one lose how it ended."""
+
+
 class Workers:
     """A worker, and another one as soon as it has died; connections wait meanwhile.
 
@@ -315,7 +320,10 @@ class Workers:
                 self._process = self._context.Process(
                     target=work, args=(self._listening, self._plan), kwargs={"slow": self._slow}
                 )
-                self._process.start()
-            self._process.join()
-            if self._process.exitcode == -signal.SIGKILL and not self._stopping:
+                with _CHILDREN:
+                    self._process.start()
+            wait([self._process.sentinel])
+            with _CHILDREN:
+                died = self._process.exitcode
+            if died == -signal.SIGKILL and not self._stopping:
                 self.deaths += 1
