@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import pytest
 
 from chaos.judge import Verdict, judge
 from chaos.plan import Branches, Line, Move, Part, Pivot, Plan, Savepoint
 from chaos.records import AccountRow, EffectRow, GuardRow, Outcome, Records, SagaRow
+
+State: TypeAlias = Literal["started", "done", "undone", "blocked"]
 
 
 class Rows:
@@ -51,9 +53,7 @@ class Rows:
     def undo(self, step: str, amount: int, **told: object) -> EffectRow:
         return self._add("undo", step, amount=-amount, **told)
 
-    def guard(
-        self, step: str, state: Literal["started", "done", "undone", "blocked"], repeats: int = 0
-    ) -> None:
+    def guard(self, step: str, state: State, repeats: int = 0) -> None:
         """A row of the barrier; with one, that is the guard."""
         row = GuardRow(key=f"do-{step}", state=state, repeats=repeats)
         self.guards = [*(self.guards or ()), row]
@@ -172,12 +172,19 @@ def test_what_the_barrier_held_off_is_counted() -> None:
     assert (verdict.findings, verdict.repeats, verdict.blocked) == ([], 3, 1)
 
 
-def test_a_row_of_the_barrier_that_tells_something_else_is_found() -> None:
-    for first, second in (("done", "blocked"), ("undone", "done"), ("undone", "started")):
-        rows = behind_the_barrier()
-        rows.guard("1.1", first)
-        rows.guard("1.2", second)
-        assert checks(rows.judge("rolled back")) == {"guard"}
+@pytest.mark.parametrize(
+    ("first", "second"), [("done", "blocked"), ("undone", "done"), ("undone", "started")]
+)
+def test_a_row_of_the_barrier_that_tells_something_else_is_found(
+    first: State, second: State
+) -> None:
+    rows = behind_the_barrier()
+    rows.guard("1.1", first)
+    rows.guard("1.2", second)
+    assert checks(rows.judge("rolled back")) == {"guard"}
+
+
+def test_an_effect_of_which_the_barrier_has_no_row_is_found() -> None:
     rows = behind_the_barrier()
     rows.guard("1.2", "blocked")
     assert checks(rows.judge("rolled back")) == {"guard"}

@@ -209,7 +209,10 @@ async def test_a_context_is_not_over_while_what_a_plain_function_gave_is_awaited
     async def inner() -> bool:
         return step.over
 
-    assert await calling(lambda _step: inner(), step) is False
+    def gives_awaitable(_step: StepContext) -> Awaitable[bool]:
+        return inner()
+
+    assert await calling(gives_awaitable, step) is False
     assert step.over
 
 
