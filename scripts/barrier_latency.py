@@ -192,7 +192,7 @@ def main() -> None:
             given = databases.get("postgresql", Path(folder), asyncpg=asyncpg)
             open_bank(given.engine(), 1)
             show("asyncpg" if asyncpg else "psycopg", asyncio.run(measure(given.async_url)))
-        show("by hand", measure_by_hand(given.url))
+        show("by hand", measure_by_hand(databases.get("postgresql", Path(folder)).url))
     databases.stop()
 
 
