@@ -242,7 +242,9 @@ async def test_r15_a_name_that_never_resolves_is_told_with_its_mend(rig: Rig) ->
 async def test_r15_the_limit_is_on_what_stands_in_the_journal(rig: Rig, over: int) -> None:
     async def run(step: StepContext) -> str:
         rig.ledger.do(step)
-        around = msgspec.json.encode({"key": step.idempotency_key, "output": ""})
+        around = msgspec.json.encode(
+            {"key": step.idempotency_key, "output": "", "about": {"undo": False}}
+        )
         return "x" * (2000 - len(around) + over)
 
     step = create_saga_step("Exact", run)
