@@ -24,7 +24,7 @@ class Line:
     def __init__(self, prefix: str, frame: Frame[Undo], pivot: int = 0) -> None:
         self.frame = frame
         self.prefix = prefix
-        self.last_pivot = pivot
+        self.last_pivot: int = pivot
         self._calls = 0
         self._added: list[tuple[str, str]] = []
         self._in_flight: str | None = None
