@@ -329,15 +329,15 @@ class MemoryVM(VMWrapper):
 
     # -- what only a server has --------------------------------------------------------------
 
-    sys_awakeable = _refused("sys_awakeable")
-    sys_resolve_awakeable = _refused("sys_resolve_awakeable")
-    sys_reject_awakeable = _refused("sys_reject_awakeable")
-    sys_get_promise = _refused("sys_get_promise")
-    sys_peek_promise = _refused("sys_peek_promise")
-    sys_complete_promise_success = _refused("sys_complete_promise_success")
-    sys_complete_promise_failure = _refused("sys_complete_promise_failure")
-    sys_resolve_signal = _refused("sys_resolve_signal")
-    sys_reject_signal = _refused("sys_reject_signal")
+    sys_awakeable: Any = _refused("sys_awakeable")
+    sys_resolve_awakeable: Any = _refused("sys_resolve_awakeable")
+    sys_reject_awakeable: Any = _refused("sys_reject_awakeable")
+    sys_get_promise: Any = _refused("sys_get_promise")
+    sys_peek_promise: Any = _refused("sys_peek_promise")
+    sys_complete_promise_success: Any = _refused("sys_complete_promise_success")
+    sys_complete_promise_failure: Any = _refused("sys_complete_promise_failure")
+    sys_resolve_signal: Any = _refused("sys_resolve_signal")
+    sys_reject_signal: Any = _refused("sys_reject_signal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
