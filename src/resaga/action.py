@@ -112,8 +112,9 @@ def own_context() -> AnyContext | None:
 
 def forbid_in_action(what: str) -> None:
     """Refuse what cannot be replayed from inside an action (R14)."""
-    where = inside_action()
-    if where is not None:
+    inside = _inside.get()
+    if inside is not None:
+        where, _ = inside
         raise MisuseError(
             f"{what} was used inside {where}. What runs there is journaled as one result and does "
             "not run again on replay, so it must not use Restate. Do this in the workflow's "

@@ -208,9 +208,6 @@ class SagaContext(ServerInvocationContext):
     ) -> T:
         """Make a run, and wait for its result here: the SDK's future would in a task of its own."""
         future: Any = self.run_typed(name, action, options)
-        # It gives way once, as to a task it would: so two steps that are started side by side meet
-        # also where the journal has the result of the first, and are refused alike (R21).
-        await asyncio.sleep(0)
         result: T = await future.future.async_def()
         return result
 

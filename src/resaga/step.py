@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import inspect
 from collections.abc import Callable, Coroutine
@@ -169,6 +170,9 @@ class SagaStep(Generic[In_contra, Out_co, CompensationData_co, S_contra]):
         attempt, line = saga._attempt, saga._line  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         forbid_in_action(f"step {self.name!r}")
         with line.one_at_a_time(self.name, attempt):
+            # Gives way once, so that another one that was started beside it meets it also where the
+            # journal has its result, and is refused on each attempt alike (R21).
+            await asyncio.sleep(0)
             attempt.journal.check()
             # Also what undoes it: a rollback is too late to learn that it cannot run.
             for code in (self._spec.run, self._compensate or _NOTHING):
