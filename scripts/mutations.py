@@ -420,6 +420,19 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         rule="R17",
+        what="a cancel is taken while a running action is waited for that nobody wants any more",
+        file="branches.py",
+        old="            await self._journal.end_of_actions(runs)\n",
+        new="",
+        tests=(
+            (
+                "test_r17_abandoned_replay.py::"
+                "test_r17_a_cancel_beside_an_abandoned_action_that_is_cut_off_replays_alike"
+            ),
+        ),
+    ),
+    Mutation(
+        rule="R17",
         what="values do not come back in the order of the arguments",
         file="branches.py",
         old="        return [branch.result for branch in group.branches]\n",

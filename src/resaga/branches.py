@@ -296,6 +296,7 @@ class Scheduler:
         would roll back before the other, and come no further than to its first compensation.
         """
         while runs := self._runs_under_way(branches):
+            await self._journal.end_of_actions(runs)
             if await self._journal.progress(all_of(runs), forward=True):
                 break
             branches = list(self._blocked)  # By now all are to end early.

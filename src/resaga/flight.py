@@ -8,6 +8,11 @@ Meanwhile nobody looks for progress. That could begin another action, in an atte
 good as over; and it would take notifications out of the journal that belong to waits to come.
 The next attempt, in which nothing waits to fail, would meet them elsewhere: a cancel, say, by
 which the core itself writes into the journal, and no replay would come past that place.
+
+For the same reason nobody looks for progress while running actions are waited for whose results
+nobody wants any more (`InFlight.ended`): in the next attempt they have not begun, and are not
+waited for. What they propose is sent first; so whatever is written after it, the next attempt
+finds their results before.
 """
 
 from __future__ import annotations
@@ -34,6 +39,7 @@ class InFlight:
         self._not_ended: set[int] = set()
         self._begun: set[int] = set()
         self._failing: set[int] = set()
+        self._awaited = 0
         self._changed = asyncio.Event()
 
     def expect(self, handle: int) -> None:
@@ -49,12 +55,16 @@ class InFlight:
         self._not_ended.discard(handle)
         self._failing.discard(handle)
         self._tell()
-        if self._failing:
+        if self._failing or self._awaited:
             await self._send()  # Nobody looks for progress, so nobody else sends it.
 
     def has_begun_any(self, handles: Iterable[int]) -> bool:
         """Whether one of these is an action that has begun in this attempt."""
         return not self._begun.isdisjoint(handles)
+
+    def are_any(self, handles: Iterable[int]) -> bool:
+        """Whether one of these is an action that is under way."""
+        return any(h in self._not_ended and not self._is_pending(h) for h in handles)
 
     async def hold_failure(self, handle: int) -> None:
         """Wait until no action is under way but those that wait here, too."""
@@ -63,6 +73,17 @@ class InFlight:
         await self._send()
         while self._others():
             await self._changed.wait()
+
+    async def ended(self, handles: Iterable[int]) -> None:
+        """Wait until none of these is under way, and what came of them is sent."""
+        handles = set(handles)
+        self._awaited += 1
+        try:
+            while self.are_any(handles):
+                await self._changed.wait()
+        finally:
+            self._awaited -= 1
+        await self._send()
 
     async def settled(self) -> None:
         """Wait until no action waits to fail the attempt."""

@@ -16,7 +16,7 @@ What was measured (restate-sdk 1.3.0, restate-server 1.7.12):
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar, cast
@@ -202,6 +202,8 @@ class Journal:
             return
         under_way = [h for h in handles(wanted) if self._is_under_way(h)]
         if under_way:
+            with self.io():
+                await self.end_of_actions(under_way)
             remaining = all_of(under_way)
             while not await self._progress(remaining, shielded=True):
                 pass
@@ -239,6 +241,15 @@ class Journal:
         with self.shield(""):
             await self._calls.cancel()
         return False
+
+    async def end_of_actions(self, runs: Sequence[int]) -> None:
+        """Wait until the actions among these have ended here, without a look for progress (R17).
+
+        Raises:
+            DisconnectedException: The server has given this attempt up meanwhile.
+        """
+        if self._in_flight.are_any(runs):
+            await self._or_gone(self._in_flight.ended(runs))
 
     def runs_under_way(self, wanted: UnresolvedFuture) -> list[int]:
         """Which of these are runs that have begun in this attempt, or have their results."""
