@@ -745,19 +745,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         ),
     ),
     Mutation(
-        rule="R17",
-        what="a branch that failed ends others before their actions have ended",
-        file="branches.py",
-        old="        while runs := self._runs_under_way(branches):\n",
-        new="        while runs := list[int]():\n",
-        tests=(
-            (
-                "test_r17_abandoned_replay.py::"
-                "test_r17_an_abandoned_action_that_a_crash_cut_off_replays_alike"
-            ),
-        ),
-    ),
-    Mutation(
         rule="R18",
         what="a savepoint leaves the state as its block has set it",
         file="state.py",
