@@ -176,8 +176,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         rule="R6",
         what="a cancel does not wait for the action in flight",
         file="journal.py",
-        old="            return not self.ctx.is_pending_run(handle)\n",
-        new="            return False\n",
+        old="        runs = self.runs_under_way(wanted)\n",
+        new="        runs = list[int]()\n",
         tests=("test_r06_drain.py::test_r06_cancel_waits_for_the_action_in_flight",),
     ),
     Mutation(
@@ -194,8 +194,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         rule="R7",
         what="draining begins an action that has not begun",
         file="journal.py",
-        old="            return not self.ctx.is_pending_run(handle)\n",
-        new="            return True\n",
+        old="        runs = self.runs_under_way(wanted)\n",
+        new="        runs = [h for h in handles(wanted) if h in self._runs]\n",
         tests=(
             "test_r07_completed.py::test_r07_an_action_is_not_begun_again_while_cancelled",
             "test_r07_completed.py::test_r07_a_paused_action_is_not_begun_again_by_a_cancel",

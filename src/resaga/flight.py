@@ -63,7 +63,10 @@ class InFlight:
         return not self._begun.isdisjoint(handles)
 
     def are_any(self, handles: Iterable[int]) -> bool:
-        """Whether one of these is an action that is under way."""
+        """Whether one of these is an action that is under way.
+
+        A task that was made and has not begun counts: it cannot be held back any more.
+        """
         return any(h in self._not_ended and not self._is_pending(h) for h in handles)
 
     async def hold_failure(self, handle: int) -> None:
@@ -71,7 +74,7 @@ class InFlight:
         self._failing.add(handle)
         self._tell()
         await self._send()
-        while self._others():
+        while self.are_any(self._not_ended - self._failing):
             await self._changed.wait()
 
     async def ended(self, handles: Iterable[int]) -> None:
@@ -94,13 +97,6 @@ class InFlight:
     def failing(self) -> bool:
         """Whether an action waits to fail the attempt."""
         return bool(self._failing)
-
-    def _others(self) -> set[int]:
-        """What is under way and does not wait to fail.
-
-        A task that was made and has not begun counts: it cannot be held back any more.
-        """
-        return {h for h in self._not_ended - self._failing if not self._is_pending(h)}
 
     def _tell(self) -> None:
         # Wakes all that wait now, and none that will.

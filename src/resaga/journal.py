@@ -200,10 +200,11 @@ class Journal:
         self.check()
         if await self._progress(wanted, shielded=False):
             return
-        under_way = [h for h in handles(wanted) if self._is_under_way(h)]
+        runs = self.runs_under_way(wanted)
+        under_way = runs + [h for h in handles(wanted) if h in self._calls]
         if under_way:
             with self.io():
-                await self.end_of_actions(under_way)
+                await self.end_of_actions(runs)
             remaining = all_of(under_way)
             while not await self._progress(remaining, shielded=True):
                 pass
@@ -282,11 +283,6 @@ class Journal:
         """
         if self._cancelled and not self._in_flight.has_begun_any(handles(wanted)):
             await asyncio.sleep(HOLD_BACK.total_seconds())
-
-    def _is_under_way(self, handle: int) -> bool:
-        if handle in self._runs:
-            return not self.ctx.is_pending_run(handle)
-        return handle in self._calls
 
     def _deadline_of(self, deadline: timedelta) -> int:
         # Made at the first wait, when the first step has its entry already: a deadline adds no
