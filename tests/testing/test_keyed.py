@@ -11,7 +11,8 @@ from resaga.server import RestateServer
 from resaga.testing import SagaApp, SagaClient, explore, fail
 from tests.testing.shop import WORLD, World, charge, reserve, shop
 
-wallet = SagaVirtualObject("Wallet", services=WORLD)
+# Of a name that is its own: the examples have a Wallet with the same key on the same server.
+wallet = SagaVirtualObject("KeyedWallet", services=WORLD)
 
 
 @wallet.handler()
