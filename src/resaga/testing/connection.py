@@ -20,6 +20,8 @@ HEARING = 10.0
 """Seconds after which nobody waits any more for the server to say something. One that does not
 speak to running attempts has closed its side, so that nobody waits at all."""
 
+ENDING = 1.0
+"""Seconds that an attempt may take to end by itself once its connection is broken."""
 
 _HEADER = struct.Struct(">HHI")
 """What each of Restate's messages begins with: its type, flags, the length of what follows."""
@@ -115,15 +117,39 @@ class ConnectionWatch:
 
     def __init__(self, app: Any) -> None:
         self._app = app
+        self._open: dict[asyncio.Task[Any], Connection] = {}
+        self._closed = False
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Pass a request on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._closed:
+            return  # Restate tries again what was broken, until its server has stopped.
         connection = Connection(receive, send)
         token = current_connection.set(connection)
+        task = asyncio.current_task()
+        assert task is not None
+        self._open[task] = connection
+        task.add_done_callback(self._open.pop)
         try:
             await self._app(scope, connection.receive, connection.send)
         finally:
             current_connection.reset(token)
+
+    async def close(self) -> None:
+        """Break what is open, begin nothing more, and wait until all attempts have ended.
+
+        Their server would wait for them before it stops. A cancel alone does not end one: the SDK
+        takes it for the end of the handler, and waits for Restate to close its side then.
+        """
+        self._closed = True
+        for connection in self._open.values():
+            connection.lose()
+        if self._open:
+            _, late = await asyncio.wait(list(self._open), timeout=ENDING)
+            for task in late:
+                task.cancel()
+        if self._open:
+            await asyncio.wait(list(self._open))

@@ -26,9 +26,9 @@ async def serving(definitions: Sequence[Definition]) -> AsyncGenerator[str]:
     """Serve definitions in this event loop; gives the address to register."""
     ports = Ports()
     port = ports.take(HOST, None, what="the test's worker")
-    app: Any = ConnectionWatch(restate.app(list(definitions)))
+    watch = ConnectionWatch(restate.app(list(definitions)))
     server = Server(
-        app,
+        cast("Any", watch),
         address=HOST,
         port=port,
         interface=Interfaces.ASGINL,
@@ -40,6 +40,7 @@ async def serving(definitions: Sequence[Definition]) -> AsyncGenerator[str]:
     try:
         yield f"http://{HOST}:{port}"
     finally:
+        await watch.close()
         cast("Any", server).stop()
         await task
         ports.release()
