@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -286,6 +288,7 @@ def test_hypercorn_serves_it(app: str, guide: Guide, server: RestateServer) -> N
             cwd=guide.folder,
             pass_fds=[listening.fileno()],
             stderr=subprocess.DEVNULL,
+            start_new_session=True,
         ) as serving:
             try:
                 if app == "api":
@@ -294,7 +297,7 @@ def test_hypercorn_serves_it(app: str, guide: Guide, server: RestateServer) -> N
                 server.register(f"{address}{path}")
                 check_kept(server, guide.folder)
             finally:
-                serving.kill()
+                os.killpg(serving.pid, signal.SIGKILL)  # Its workers outlive it else.
 
 
 LAMBDA = '''
