@@ -30,11 +30,12 @@ __all__ = [
     "own_context",
     "is_generator",
     "runs_in_thread",
+    "what_runs",
 ]
 
 T = TypeVar("T")
 
-_inside: contextvars.ContextVar[tuple[str, AnyContext | None] | None] = contextvars.ContextVar(
+what_runs: contextvars.ContextVar[tuple[str, AnyContext | None] | None] = contextvars.ContextVar(
     "resaga_inside_action", default=None
 )
 """What runs here, and the context that it was given."""
@@ -100,19 +101,19 @@ class Running:
 
 def inside_action() -> str | None:
     """What runs here, if this is the inside of an action or a plain compensation."""
-    inside = _inside.get()
+    inside = what_runs.get()
     return None if inside is None else inside[0]
 
 
 def own_context() -> AnyContext | None:
     """The context that was given to what runs here, if it is a step's action or compensation."""
-    inside = _inside.get()
+    inside = what_runs.get()
     return None if inside is None else inside[1]
 
 
 def forbid_in_action(what: str) -> None:
     """Refuse what cannot be replayed from inside an action (R14)."""
-    inside = _inside.get()
+    inside = what_runs.get()
     if inside is not None:
         where, _ = inside
         raise MisuseError(
@@ -148,7 +149,7 @@ async def call(
     Raises:
         ActionExit: The code raised a `BaseException` that is not the attempt's own end.
     """
-    token = _inside.set((where, given))
+    token = what_runs.set((where, given))
     try:
         if threaded:
             result = await _in_thread(fn, args, begin, given)
@@ -168,7 +169,7 @@ async def call(
             raise
         raise exit_ from exc
     finally:
-        _inside.reset(token)
+        what_runs.reset(token)
 
 
 async def _in_thread(

@@ -42,7 +42,8 @@ class Code:
 
     def check(self, attempt: Attempt) -> None:
         """Refuse a function that asks for what nobody injects (R21)."""
-        self.check_for(attempt.scopes, where=attempt.where)
+        if self._extras:
+            self.check_for(attempt.scopes, where=attempt.where)
 
     def check_for(
         self, scopes: StepScopes[Any] | None, *, where: Callable[[str], str] = str

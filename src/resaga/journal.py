@@ -33,6 +33,7 @@ from resaga.calls import Calls
 from resaga.errors import (
     DeadlineExceeded,
     Interruption,
+    MisuseError,
     SagaCancelled,
     is_rollback_incomplete,
 )
@@ -128,6 +129,14 @@ class Journal:
         interruption = self._interruption()
         if interruption is not None and current_shield.get() is None:
             raise interruption
+
+    def refuse(self, error: MisuseError) -> None:
+        """Let this attempt end with an error, whatever the code makes of it.
+
+        Nobody looks for progress from here on. Else a wait in a task beside the one that failed
+        might suspend the attempt before the error is told.
+        """
+        self._over = error
 
     async def run(
         self, name: str, action: Callable[[], Awaitable[bytes]], *, retry: Retry | None = None
@@ -355,15 +364,18 @@ class Journal:
 
     @property
     def failing(self) -> bool:
-        """Whether an action waits to fail: nobody looks for progress meanwhile (R17)."""
-        return self._in_flight.failing
+        """Whether an action waits to fail, or the attempt is over: nobody looks for progress."""
+        return self._over is not None or self._in_flight.failing
 
     async def settle(self) -> None:
-        """Wait until none does.
+        """Wait until no action waits to fail (R17).
 
         Raises:
+            BaseException: The attempt is over.
             DisconnectedException: The server has given this attempt up meanwhile.
         """
+        if self._over is not None:
+            raise self._over
         await self._or_gone(self._in_flight.settled())
 
     def note_run(self, handle: int) -> None:

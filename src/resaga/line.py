@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
-
 from resaga.attempt import Attempt
 from resaga.compensation import Undo
 from resaga.errors import MisuseError
@@ -74,20 +71,26 @@ class Line:
             saga_began=saga_began,
         )
 
-    @contextmanager
-    def one_at_a_time(self, name: str, attempt: Attempt) -> Generator[None]:
-        """Refuse a second step beside one in flight: it would not replay in the same order."""
+    def begin(self, name: str, attempt: Attempt) -> None:
+        """Note a step in flight; call `end` when it is over, whatever came of it.
+
+        Raises:
+            MisuseError: Another one is in flight: they would not replay in the same order.
+        """
         if self._in_flight is not None:
-            raise MisuseError(
+            refusal = MisuseError(
                 f"{attempt.where(f'step {name!r}')} was started while step {self._in_flight!r} is "
                 "in flight. Steps in tasks of their own or in asyncio.gather do not replay in the "
                 "same order. Await one after the other, or use saga.gather(...)."
             )
+            if not self.prefix:  # In a branch the scheduler sees to it that it is told.
+                attempt.journal.refuse(refusal)
+            raise refusal
         self._in_flight = name
-        try:
-            yield
-        finally:
-            self._in_flight = None
+
+    def end(self) -> None:
+        """Note that the step in flight is over."""
+        self._in_flight = None
 
     @property
     def in_flight(self) -> str | None:

@@ -194,22 +194,26 @@ class Saga(Generic[S_co]):
             unused.callback(close, branches)
             forbid_in_action("saga.gather")
             _check_branches(attempt, branches)
-            with line.one_at_a_time("gather", attempt):
-                attempt.journal.check()
-                path = line.next_path()
-                prefixes = [f"{path}.{number}." for number in range(1, len(branches) + 1)]
-                frames = line.frame.fork(len(branches))
-                lines = [
-                    Line(prefix, frame, line.last_pivot)
-                    for prefix, frame in zip(prefixes, frames, strict=True)
-                ]
-                arms = list(zip(prefixes, lines, branches, strict=True))
-                unused.pop_all()  # From here on the scheduler closes them.
-                return tuple(
-                    await attempt.scheduler.run(
-                        arms, where=attempt.where("The body"), mappers=attempt.mappers
-                    )
+            line.begin("gather", attempt)
+            unused.callback(line.end)
+            attempt.journal.check()
+            path = line.next_path()
+            prefixes = [f"{path}.{number}." for number in range(1, len(branches) + 1)]
+            frames = line.frame.fork(len(branches))
+            lines = [
+                Line(prefix, frame, line.last_pivot)
+                for prefix, frame in zip(prefixes, frames, strict=True)
+            ]
+            arms = list(zip(prefixes, lines, branches, strict=True))
+            unused.pop_all()  # From here on the scheduler closes them.
+        try:
+            return tuple(
+                await attempt.scheduler.run(
+                    arms, where=attempt.where("The body"), mappers=attempt.mappers
                 )
+            )
+        finally:
+            line.end()
 
     def savepoint(self) -> AbstractAsyncContextManager[None, None]:
         """A scope that can be rolled back alone (R18).

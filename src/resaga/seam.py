@@ -43,8 +43,9 @@ from restate.vm import (
     VMWrapper,
 )
 
-from resaga.action import forbid_in_action
+from resaga.action import forbid_in_action, what_runs
 from resaga.errors import MisuseError
+from resaga.handles import handles
 
 __all__ = [
     "Hooks",
@@ -80,11 +81,11 @@ class Hooks(Protocol):
 
     @property
     def failing(self) -> bool:
-        """Whether an action waits to fail the attempt."""
+        """Whether an action waits to fail the attempt, or it is over."""
         ...
 
     async def settle(self) -> None:
-        """Wait until none does; raising ends the waiting."""
+        """Wait until none does; raises if it is over."""
         ...
 
     def note_run(self, handle: int) -> None:
@@ -116,6 +117,7 @@ class SagaContext(ServerInvocationContext):
     hooks: Hooks
     sending: asyncio.Lock
     senders: int
+    turns: int
 
     @property
     def vm(self) -> VMWrapper:
@@ -123,7 +125,8 @@ class SagaContext(ServerInvocationContext):
 
         A command written from there would stand in the journal where no replay writes it.
         """
-        forbid_in_action("The Restate context")
+        if what_runs.get() is not None:  # Asked here: this is read six times a step.
+            forbid_in_action("The Restate context")
         return self._vm
 
     @vm.setter
@@ -135,8 +138,11 @@ class SagaContext(ServerInvocationContext):
     async def poll(self, wanted: UnresolvedFuture) -> bool:
         """Look for progress until ``wanted`` is there; false if a cancel came instead, once.
 
-        The SDK's loop, on the same state machine and channel; only that nothing looks for
-        progress while an action waits to fail the attempt (R17).
+        The SDK's loop, on the same state machine and channel, but for two things. Nothing looks
+        for progress while an action waits to fail the attempt (R17). And actions that begin get
+        one turn of the event loop before what was written is sent: the result of one that ends
+        in it leaves in one message with its command, where the SDK sends two. The command of any
+        other leaves as soon as it waits for something.
 
         Raises:
             SuspendedException: The attempt is to end here; another one goes on.
@@ -144,18 +150,26 @@ class SagaContext(ServerInvocationContext):
             DisconnectedException: The server has given this attempt up.
         """
         vm, hooks = self._vm, self.hooks
-        tasks: Any = self.tasks  # Its annotations are not complete.
+        to_begin = self._begins_any(wanted)  # As long as it is, nothing is sent: that comes next.
         while True:
             if hooks.failing:
                 await hooks.settle()
-            await self.send_output()
+            if not to_begin:
+                await self.send_output()
             progress = vm.do_progress(wanted)
             if isinstance(progress, DoProgressWaitExternalProgress):
-                await self._hear()
+                if to_begin:
+                    to_begin = False
+                    await self._give_turn()
+                else:
+                    await self._hear()
             elif isinstance(progress, DoProgressAnyCompleted):
+                if to_begin:
+                    await self.send_output()
                 return True
             elif isinstance(progress, DoProgressExecuteRun):
                 begin = self.run_coros_to_execute.pop(progress.handle)
+                tasks: Any = self.tasks  # Its annotations are not complete.
                 tasks.add(asyncio.create_task(self._act(begin)))
             elif isinstance(progress, DoProgressCancelSignalReceived):
                 return False
@@ -166,6 +180,11 @@ class SagaContext(ServerInvocationContext):
                     "saga %s cannot go on", self.invocation.invocation_id, exc_info=progress
                 )
                 raise SdkInternalException from progress
+
+    def _begins_any(self, wanted: UnresolvedFuture) -> bool:
+        """Whether looking for ``wanted`` may begin an action."""
+        pending = self.run_coros_to_execute
+        return bool(pending) and any(handle in pending for handle in handles(wanted))
 
     async def _hear(self) -> None:
         """Wait for a message, from the server or from an action that has ended."""
@@ -180,11 +199,28 @@ class SagaContext(ServerInvocationContext):
         if not message.get("more_body", False):
             self._vm.notify_input_closed()
 
+    async def _give_turn(self) -> None:
+        """Let actions that have just begun run until they wait for something, or end."""
+        self.turns += 1
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            # One may have ended and told nobody, as this was to look for progress next.
+            await self._tell_ended()
+            raise
+        finally:
+            self.turns -= 1
+
     async def _act(self, begin: Callable[[], Awaitable[None]]) -> None:
         try:
             await begin()
         finally:
-            await self.receive.enqueue_restate_event(_RUN_COMPLETED)
+            if not self.turns:
+                await self._tell_ended()
+
+    async def _tell_ended(self) -> None:
+        """Wake who waits on the channel: an action has ended."""
+        await self.receive.enqueue_restate_event(_RUN_COMPLETED)
 
     async def send_output(self) -> None:
         """Send what is to be sent, whoever looks for progress."""
@@ -386,6 +422,7 @@ def take_seam(ctx: Context) -> SagaContext:
     taken.vm = vm
     taken.sending = asyncio.Lock()
     taken.senders = 0
+    taken.turns = 0
     return taken
 
 

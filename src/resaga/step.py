@@ -169,7 +169,8 @@ class SagaStep(Generic[In_contra, Out_co, CompensationData_co, S_contra]):
     async def _start(self, saga: Saga[Any], input: object) -> object:
         attempt, line = saga._attempt, saga._line  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         forbid_in_action(f"step {self.name!r}")
-        with line.one_at_a_time(self.name, attempt):
+        line.begin(self.name, attempt)
+        try:
             # Gives way once, so that another one that was started beside it meets it also where the
             # journal has its result, and is refused on each attempt alike (R21).
             await asyncio.sleep(0)
@@ -182,6 +183,8 @@ class SagaStep(Generic[In_contra, Out_co, CompensationData_co, S_contra]):
                 lambda: entry.point("step", attempt.journal.saga_id),
                 lambda: self._run(attempt, line, entry),
             )
+        finally:
+            line.end()
 
     async def _run(self, attempt: Attempt, line: Line, entry: Compensation) -> object:
         if not self.options.strict:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, cast
@@ -21,7 +21,7 @@ Message = dict[str, Any]
 
 
 class Traffic:
-    """An ASGI app around the SDK's, that counts what comes in, by service.
+    """An ASGI app around the SDK's, that keeps what comes in and what goes out, by service.
 
     Attributes:
         attempts: Attempts begun.
@@ -35,6 +35,7 @@ class Traffic:
         self.attempts: Counter[str] = Counter()
         self.open: Counter[str] = Counter()
         self.heard: Counter[str] = Counter()
+        self.said: defaultdict[str, list[bytes]] = defaultdict(list)
 
     async def __call__(
         self,
@@ -54,10 +55,15 @@ class Traffic:
                 self.heard[service] += 1
             return message
 
+        async def saying(message: Message) -> None:
+            if message.get("body"):
+                self.said[service].append(message["body"])
+            await send(message)
+
         self.attempts[service] += 1
         self.open[service] += 1
         try:
-            await self._app(scope, listening, send)
+            await self._app(scope, listening, saying)
         finally:
             self.open[service] -= 1
 
