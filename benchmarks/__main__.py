@@ -15,7 +15,8 @@ from rich.progress import Progress
 from benchmarks.contenders import CONTENDERS, Folders, Served, serve
 from benchmarks.extras import gather, growth, memory, start_up
 from benchmarks.load import Work, driver
-from benchmarks.report import Report
+from benchmarks.proc import hop_us
+from benchmarks.report import OWN, Report
 from benchmarks.rounds import Case, entries, play_rounds
 from resaga.server import RestateServer
 
@@ -48,7 +49,7 @@ def bench(
     """Serve everybody on one server, play the rounds, and measure the rest; save after each."""
     folders = Folders(options.rivals.absolute())
     cases = FIVE if options.quick else FIVE + LENGTHS
-    busy = os.getloadavg()[0]
+    busy, hop = os.getloadavg()[0], hop_us()
     rounds, seconds, clients = options.rounds, options.seconds, options.clients
     with ExitStack() as stack:
         server = stack.enter_context(RestateServer())
@@ -71,6 +72,7 @@ def bench(
         )
         report = Report(
             driver=driver(),
+            hop=hop,
             busy=busy,
             rounds=rounds,
             seconds=seconds,
@@ -87,10 +89,10 @@ def bench(
         }
         save(report)
         by_name: dict[str, Served] = {one.contender.name: one for one in served}
-        own = by_name.get("resaga-granian")
+        own = by_name.get(OWN)
         if own is not None:
             task = progress.add_task("gather", total=1)
-            report.gathered = gather(server, own, rounds=rounds, count=10 if options.quick else 40)
+            report.gathered = gather(server, own, rounds=rounds, seconds=seconds)
             progress.advance(task)
             save(report)
         if own is not None and not options.quick and "hand-granian" in by_name:

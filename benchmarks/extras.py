@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import httpx
 
 from benchmarks.contenders import Contender, Folders, Served, serve
-from benchmarks.load import Load, Work, calls
+from benchmarks.load import Load, Work, calls, for_seconds
 from benchmarks.proc import resident_bytes
 from benchmarks.rounds import Sample, measure
 from resaga.server import RestateServer
@@ -55,7 +56,7 @@ class Memory:
 
 
 def gather(
-    server: RestateServer, served: Served, *, rounds: int, count: int
+    server: RestateServer, served: Served, *, rounds: int, seconds: int
 ) -> dict[str, list[Sample]]:
     """Ten steps in sequence, and the same side by side, one saga at a time."""
     work = Work(steps=10)
@@ -63,7 +64,8 @@ def gather(
     for _ in range(rounds):
         for name, suffix in (("in sequence", ""), ("gather", "Gather")):
             url = f"{server.ingress_url}/{served.contender.service}{suffix}/run"
-            found[name].append(measure(server, served, _load(url, work, 1, count)))
+            load = partial(for_seconds, url, work, clients=1, seconds=seconds)
+            found[name].append(measure(server, served, load))
     return found
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["cpu_seconds", "resident_bytes", "tree"]
+__all__ = ["cpu_seconds", "hop_us", "resident_bytes", "tree"]
 
 PROC = Path("/proc")
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -57,3 +60,28 @@ def resident_bytes(root: int) -> int:
         except (FileNotFoundError, ProcessLookupError):
             continue
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def hop_us(count: int = 20_000) -> float:
+    """What a hop between two threads costs here: microseconds of CPU to wake one that sleeps.
+
+    A few on bare metal, and several times that on some virtual machines. It weighs on programs by
+    how many threads a message goes through.
+    """
+    here, there = socket.socketpair()
+    with here, there:
+
+        def answer() -> None:
+            while there.recv(1):
+                there.send(b"x")
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        began = time.process_time()
+        for _ in range(count):
+            here.send(b"x")
+            here.recv(1)
+        took = time.process_time() - began
+        here.shutdown(socket.SHUT_WR)
+        answering.join()
+    return took * 1e6 / (2 * count)

@@ -19,7 +19,7 @@ from benchmarks.extras import Memory
 from benchmarks.rounds import Sample, Samples
 from resaga.server import RESTATE_SERVER_VERSION
 
-__all__ = ["Ratio", "Report"]
+__all__ = ["OWN", "Ratio", "Report"]
 
 IMPORT = "CPU time of `import resaga`, on top of `import restate`"
 IMPORT_MS = 60
@@ -29,6 +29,9 @@ WIDTH = 99
 """Columns of a line of Markdown."""
 
 TITLES = {contender.name: contender.title for contender in CONTENDERS}
+OWN = "resaga-granian"
+"""How resaga's own documentation says to serve it."""
+
 
 Read = Callable[[Sample], float]
 
@@ -76,6 +79,7 @@ class Report:
 
     Attributes:
         driver: What made the load.
+        hop: Microseconds of CPU that a hop between two threads costs here.
         busy: How many processes wanted a CPU before any of this began: more than there are cores,
             and the machine had other things to do, which shows in all figures and less in ratios.
         rounds: How many rounds.
@@ -90,6 +94,7 @@ class Report:
     """
 
     driver: str
+    hop: float
     busy: float
     rounds: int
     seconds: int
@@ -115,13 +120,12 @@ class Report:
                     [
                         case,
                         TITLES[contender],
-                        f"{_median(samples, _rate):.0f}",
-                        f"{_median(samples, _worker):.2f}",
-                        f"{_median(samples, _server):.2f}",
-                        *(f"{_median(samples, read):.0f}" for read in (_p50, _p90, _p99)),
+                        *_figures(samples),
                         "" if entries is None else str(entries),
                     ]
                 )
+        for how, taken in self.gathered.items():
+            rows.append([f"10 steps, {how}, 1 client", TITLES[OWN], *_figures(taken), ""])
         return rows
 
     def ratios(self) -> list[Ratio]:
@@ -133,7 +137,7 @@ class Report:
                     case, f"resaga-{server}", f"hand-{server}", "worker CPU", _worker, at_most=1.05
                 )
         for case in self.samples.found:
-            rivals = (case, "resaga-granian")
+            rivals = (case, OWN)
             found += self._against(*rivals, "pypi-hypercorn", "worker CPU", _worker, at_most=0.45)
             found += self._against(*rivals, "npm-node", "worker CPU", _worker, at_most=1.0)
             found += self._against(*rivals, "npm-node", "sagas/s", _rate, at_least=1.0)
@@ -147,7 +151,7 @@ class Report:
     def _growth(self) -> list[Ratio]:
         if not self.grown:
             return []
-        own, hand = self.grown["resaga-granian"], self.grown["hand-granian"]
+        own, hand = self.grown[OWN], self.grown["hand-granian"]
         short, long = min(own), max(own)
         per_step = [
             (mine.worker_ms / long / (less.worker_ms / short))
@@ -226,7 +230,7 @@ class Report:
             f"{version('restate-sdk')}, granian {version('granian')}, hypercorn "
             f"{version('hypercorn')}; medians of {self.rounds} rounds of {self.seconds} s, "
             f"{self.clients} clients, load by {self.driver}; "
-            f"load average before: {self.busy:.1f}."
+            f"load average before: {self.busy:.1f}; a hop between threads costs {self.hop:.0f} µs."
         )
 
     def json(self) -> str:
@@ -276,6 +280,16 @@ def _p90(sample: Sample) -> float:
 
 def _p99(sample: Sample) -> float:
     return sample.p99
+
+
+def _figures(samples: Sequence[Sample]) -> list[str]:
+    """The medians of what was measured, in the order of the head."""
+    return [
+        f"{_median(samples, _rate):.0f}",
+        f"{_median(samples, _worker):.2f}",
+        f"{_median(samples, _server):.2f}",
+        *(f"{_median(samples, read):.3g}" for read in (_p50, _p90, _p99)),
+    ]
 
 
 def _median(samples: Sequence[Sample], read: Read) -> float:

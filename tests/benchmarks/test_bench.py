@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.contenders import CONTENDERS, Folders, serve
 from benchmarks.load import LoadFailed, Work, calls
-from benchmarks.proc import cpu_seconds, resident_bytes, tree
+from benchmarks.proc import cpu_seconds, hop_us, resident_bytes, tree
 from benchmarks.report import Report
 from benchmarks.rounds import Case, Sample, Samples, entries, play_rounds
 from resaga.server import RestateServer
@@ -24,7 +24,7 @@ def sample(*, rate: float = 100, worker_ms: float = 2, server_ms: float = 4) -> 
 
 
 def report(samples: Samples) -> Report:
-    return Report(driver="wrk", busy=0.1, rounds=3, seconds=1, clients=1, samples=samples)
+    return Report(driver="wrk", hop=5.0, busy=0.1, rounds=3, seconds=1, clients=1, samples=samples)
 
 
 def test_cpu_time_is_counted() -> None:
@@ -36,6 +36,10 @@ def test_cpu_time_is_counted() -> None:
     assert cpu_seconds(me) >= before + 0.05
     assert me in tree(os.getppid())
     assert resident_bytes(me) > 1_000_000
+
+
+def test_a_hop_between_threads_costs_something() -> None:
+    assert 0 < hop_us(100) < 10_000
 
 
 def test_load_is_refused_where_sagas_did_not_end_as_they_had_to() -> None:
