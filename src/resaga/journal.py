@@ -229,7 +229,7 @@ class Journal:
             wanted: What to wait for.
             forward: Whether the deadline counts, which bounds the forward part only (R20).
         """
-        if self._over is not None:
+        if self._over is not None:  # Before the deadline's timer is made, which writes.
             raise self._over
         bounded = self._bounded(wanted) if forward else wanted
         try:

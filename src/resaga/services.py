@@ -217,8 +217,7 @@ def _harmless(exc: Exception) -> Exception | None:
 
 @asynccontextmanager
 async def open_services(
-    provider: Provider[Any, object] | None,
-    shared: object,
+    provider: Provider[Any, object],
     request: SagaRequest[Any],
     *,
     fresh: bool,
@@ -229,8 +228,7 @@ async def open_services(
     The scope sees the exception that leaves the saga, and cannot suppress or replace it.
 
     Args:
-        provider: The ``services_from`` of the definition, if it has one.
-        shared: Its ``services``.
+        provider: The ``services_from`` of the definition.
         request: What the provider gets.
         fresh: Whether the journal has no entry yet; only then a terminal error of the provider
             ends the saga. Later it would contradict the journal, and the invocation would be
@@ -241,9 +239,6 @@ async def open_services(
         ProviderError: The provider failed on a later attempt, or closing the scope failed in a
             way that must not end the saga. Restate retries it.
     """
-    if provider is None:
-        yield shared
-        return
     try:
         scope = provider(request)
         services = await scope.__aenter__()

@@ -73,16 +73,10 @@ class Scope:
 
 async def run(scope: Scope, *, fresh: bool, body: BaseException | None = None) -> object:
     """One attempt: its body raises ``body``, or gives the services."""
-    async with open_services(scope, None, REQUEST, fresh=fresh, where=WHERE) as services:
+    async with open_services(scope, REQUEST, fresh=fresh, where=WHERE) as services:
         if body is not None:
             raise body
         return services
-
-
-@pytest.mark.parametrize("shared", [object(), None])
-async def test_without_a_provider_the_shared_object_is_given(shared: object) -> None:
-    async with open_services(None, shared, REQUEST, fresh=True, where=WHERE) as services:
-        assert services is shared
 
 
 @pytest.mark.parametrize("fresh", [True, False])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Never, TypeAlias, cast, overload
 
@@ -337,8 +338,10 @@ async def _attempt(
     )
     where = f"saga {workflow} ({journal.saga_id})"
     try:
-        async with open_services(
-            options.services_from, options.services, request, fresh=journal.fresh, where=where
+        async with (
+            nullcontext(options.services)
+            if options.services_from is None
+            else open_services(options.services_from, request, fresh=journal.fresh, where=where)
         ) as services:
             attempt = Attempt(
                 journal=journal,
