@@ -41,6 +41,16 @@ LENGTHS = tuple(
     for steps in (1, 10, 50)
     for fails in (False, True)
 )
+ALONE = tuple(
+    Case(
+        name=f"5 steps{', rollback' if fails else ''}, 1 client",
+        work=Work(steps=5, fails=fails),
+        contenders=(*PAIR, "npm-node"),
+        clients=1,
+    )
+    for fails in (False, True)
+)
+"""Where nothing is busy each message costs its own; under load the server takes many at once."""
 
 
 def bench(
@@ -48,7 +58,7 @@ def bench(
 ) -> Report:
     """Serve everybody on one server, play the rounds, and measure the rest; save after each."""
     folders = Folders(options.rivals.absolute())
-    cases = FIVE if options.quick else FIVE + LENGTHS
+    cases = FIVE if options.quick else FIVE + ALONE + LENGTHS
     busy, hop = os.getloadavg()[0], hop_us()
     rounds, seconds, clients = options.rounds, options.seconds, options.clients
     with ExitStack() as stack:

@@ -37,12 +37,14 @@ class Case:
         work: What each saga does.
         contenders: Whose sagas, by their names.
         count: How many sagas make a turn, where sagas are so long that few would end in its time.
+        clients: How many sagas are kept going, where that is not the run's number.
     """
 
     name: str
     work: Work
     contenders: Sequence[str]
     count: int | None = None
+    clients: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +119,8 @@ def play_rounds(
         def load() -> Load:
             if case.count is not None:
                 return calls(url, case.work, clients=min(clients, FEW), count=case.count)
-            return for_seconds(url, case.work, clients=clients, seconds=seconds)
+            kept = case.clients or clients
+            return for_seconds(url, case.work, clients=kept, seconds=seconds)
 
         sample = measure(server, served, load)
         progress()
