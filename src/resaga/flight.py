@@ -29,6 +29,9 @@ class InFlight:
     Args:
         send: Sends what actions have proposed.
         is_pending: Whether the SDK has not made a task of an action yet.
+
+    Attributes:
+        failing: Those that wait to fail the attempt.
     """
 
     def __init__(
@@ -38,7 +41,7 @@ class InFlight:
         self._is_pending = is_pending
         self._not_ended: set[int] = set()
         self._begun: set[int] = set()
-        self._failing: set[int] = set()
+        self.failing: set[int] = set()
         self._awaited = 0
         self._changed = asyncio.Event()
 
@@ -53,9 +56,9 @@ class InFlight:
     async def end(self, handle: int) -> None:
         """An action has ended, and its result or its failure is proposed."""
         self._not_ended.discard(handle)
-        self._failing.discard(handle)
+        self.failing.discard(handle)
         self._tell()
-        if self._failing or self._awaited:
+        if self.failing or self._awaited:
             await self._send()  # Nobody looks for progress, so nobody else sends it.
 
     def has_begun_any(self, handles: Iterable[int]) -> bool:
@@ -71,10 +74,10 @@ class InFlight:
 
     async def hold_failure(self, handle: int) -> None:
         """Wait until no action is under way but those that wait here, too."""
-        self._failing.add(handle)
+        self.failing.add(handle)
         self._tell()
         await self._send()
-        while self.are_any(self._not_ended - self._failing):
+        while self.are_any(self._not_ended - self.failing):
             await self._changed.wait()
 
     async def ended(self, handles: Iterable[int]) -> None:
@@ -90,13 +93,8 @@ class InFlight:
 
     async def settled(self) -> None:
         """Wait until no action waits to fail the attempt."""
-        while self._failing:
+        while self.failing:
             await self._changed.wait()
-
-    @property
-    def failing(self) -> bool:
-        """Whether an action waits to fail the attempt."""
-        return bool(self._failing)
 
     def _tell(self) -> None:
         # Wakes all that wait now, and none that will.

@@ -365,7 +365,7 @@ class Journal:
     @property
     def failing(self) -> bool:
         """Whether an action waits to fail, or the attempt is over: nobody looks for progress."""
-        return self._over is not None or self._in_flight.failing
+        return self._over is not None or bool(self._in_flight.failing)
 
     async def settle(self) -> None:
         """Wait until no action waits to fail (R17).

@@ -183,8 +183,7 @@ class SagaContext(ServerInvocationContext):
 
     def _begins_any(self, wanted: UnresolvedFuture) -> bool:
         """Whether looking for ``wanted`` may begin an action."""
-        pending = self.run_coros_to_execute
-        return bool(pending) and any(handle in pending for handle in handles(wanted))
+        return not self.run_coros_to_execute.keys().isdisjoint(handles(wanted))
 
     async def _hear(self) -> None:
         """Wait for a message, from the server or from an action that has ended."""
