@@ -15,40 +15,43 @@ from rich.progress import Progress
 from benchmarks.contenders import CONTENDERS, Folders, Served, serve
 from benchmarks.extras import gather, growth, memory, start_up
 from benchmarks.load import Work, driver
+from benchmarks.playback import playback
 from benchmarks.proc import hop_us
-from benchmarks.report import OWN, Report
+from benchmarks.report import HAND, OWN, Report
 from benchmarks.rounds import Case, entries, play_rounds
 from resaga.server import RestateServer
 
 ALL = tuple(contender.name for contender in CONTENDERS)
-PAIR = ("hand-granian", "resaga-granian")
+PAIR = (HAND, OWN)
 QUICK = (*PAIR, "pypi-hypercorn", "npm-node")
+
+PLAYED = 3
+"""How often each program's Python is measured alone."""
 
 LONG = 50
 """From so many steps on, a turn is a number of sagas, and not a time."""
 
-FIVE = (
-    Case(name="5 steps", work=Work(steps=5), contenders=ALL),
-    Case(name="5 steps, rollback", work=Work(steps=5, fails=True), contenders=ALL),
+FIVE = tuple(
+    Case(name=work.title, work=work, contenders=ALL) for work in (Work(5), Work(5, fails=True))
 )
 LENGTHS = tuple(
     Case(
-        name=f"{steps} step{'s' if steps > 1 else ''}{', rollback' if fails else ''}",
-        work=Work(steps=steps, fails=fails),
+        name=work.title,
+        work=work,
         contenders=PAIR,
-        count=60 if steps >= LONG else None,
+        count=60 if work.steps >= LONG else None,
     )
     for steps in (1, 10, 50)
-    for fails in (False, True)
+    for work in (Work(steps), Work(steps, fails=True))
 )
 ALONE = tuple(
     Case(
-        name=f"5 steps{', rollback' if fails else ''}, 1 client",
-        work=Work(steps=5, fails=fails),
+        name=f"{work.title}, 1 client",
+        work=work,
         contenders=(*PAIR, "npm-node"),
         clients=1,
     )
-    for fails in (False, True)
+    for work in (Work(5), Work(5, fails=True))
 )
 """Where nothing is busy each message costs its own; under load the server takes many at once."""
 
@@ -115,6 +118,16 @@ def bench(
                 steps=4000,
             )
             progress.advance(task)
+            save(report)
+        if not options.quick and set(PAIR) <= set(by_name):
+            task = progress.add_task("Python alone", total=PLAYED)
+            found: dict[str, list[list[float]]] = {name: [] for name in PAIR}
+            for _ in range(PLAYED):
+                for name in PAIR:
+                    program = by_name[name].contender.program
+                    found[name].append(playback(server, program))
+                progress.advance(task)
+            report.alone = found
             save(report)
     report.imports = start_up(rounds=5 if options.quick else 15)
     save(report)

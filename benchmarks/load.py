@@ -36,6 +36,12 @@ class Work:
     steps: int
     fails: bool = False
 
+    @property
+    def title(self) -> str:
+        """What reports call it."""
+        plural, end = "s" if self.steps > 1 else "", ", rollback" if self.fails else ""
+        return f"{self.steps} step{plural}{end}"
+
     def json(self) -> str:
         """As the programs read it."""
         return json.dumps({"steps": self.steps, "fails": self.fails})

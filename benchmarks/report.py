@@ -16,10 +16,11 @@ from rich.table import Table
 
 from benchmarks.contenders import CONTENDERS
 from benchmarks.extras import Memory
+from benchmarks.playback import WORKS
 from benchmarks.rounds import Sample, Samples
 from resaga.server import RESTATE_SERVER_VERSION
 
-__all__ = ["OWN", "Ratio", "Report"]
+__all__ = ["HAND", "OWN", "Ratio", "Report"]
 
 IMPORT = "CPU time of `import resaga`, on top of `import restate`"
 IMPORT_MS = 60
@@ -31,6 +32,9 @@ WIDTH = 99
 TITLES = {contender.name: contender.title for contender in CONTENDERS}
 OWN = "resaga-granian"
 """How resaga's own documentation says to serve it."""
+
+HAND = "hand-granian"
+"""The same by hand."""
 
 
 Read = Callable[[Sample], float]
@@ -91,6 +95,7 @@ class Report:
         grown: Samples by contender and number of steps.
         imports: What importing resaga takes, in milliseconds.
         memory: What a worker holds.
+        alone: Microseconds that each program's Python takes for each of `WORKS`, run by run.
     """
 
     driver: str
@@ -107,6 +112,9 @@ class Report:
     )
     imports: Sequence[float] = ()
     memory: Memory | None = None
+    alone: Mapping[str, Sequence[Sequence[float]]] = field(
+        default_factory=dict[str, Sequence[Sequence[float]]]
+    )
 
     # -- figures ---------------------------------------------------------------------------------
 
@@ -182,7 +190,7 @@ class Report:
 
     def singles(self) -> list[list[str]]:
         """Rows of figures that are no ratios: what, how much, the goal, and whether it is met."""
-        rows: list[list[str]] = []
+        rows = self._shares()
         if self.imports:
             took = median(self.imports)
             rows.append([IMPORT, f"{took:.0f} ms", f"≤ {IMPORT_MS} ms", _met(took <= IMPORT_MS)])
@@ -192,6 +200,22 @@ class Report:
             met = _met(more <= MEMORY_MB)
             rows.append([what, f"{more:.0f} MB", f"≤ {MEMORY_MB} MB", met])
         return rows
+
+    def _shares(self) -> list[list[str]]:
+        if not self.alone:
+            return []
+        own, hand = (
+            [min(run) for run in zip(*self.alone[name], strict=True)] for name in (OWN, HAND)
+        )
+        return [
+            [
+                f"{work.title}: Python's share of the worker CPU, played back",
+                f"{mine:.0f} µs; by hand {theirs:.0f} µs",
+                "",
+                "",
+            ]
+            for work, mine, theirs in zip(WORKS, own, hand, strict=True)
+        ]
 
     # -- how it is told --------------------------------------------------------------------------
 
@@ -254,6 +278,9 @@ class Report:
                     for name, found in self.grown.items()
                 },
                 "import_ms": list(self.imports),
+                "alone_us": {
+                    name: [list(run) for run in runs] for name, runs in self.alone.items()
+                },
                 "memory": None if self.memory is None else asdict(self.memory),
                 "ratios": [asdict(ratio) for ratio in self.ratios()],
             },

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from benchmarks.contenders import CONTENDERS, Folders, serve
 from benchmarks.load import LoadFailed, Work, calls
+from benchmarks.playback import SERVICE, WORKS, play, record
 from benchmarks.proc import cpu_seconds, hop_us, resident_bytes, tree
 from benchmarks.report import Report
 from benchmarks.rounds import Case, Sample, Samples, entries, play_rounds
@@ -96,3 +99,31 @@ def test_resaga_journals_as_much_as_hand_written_code(tmp_path: Path) -> None:
         ).found["short"]
         assert set(found) == set(PAIR)
         assert all(kept[0].worker_ms > 0 and kept[0].server_ms > 0 for kept in found.values())
+
+
+@pytest.mark.parametrize("program", ["handwritten", "own"])
+async def test_what_is_played_back_goes_as_it_went(
+    program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESAGA_BENCH_SERVICE", SERVICE)
+    monkeypatch.delitem(sys.modules, f"benchmarks.programs.{program}", raising=False)
+    app = importlib.import_module(f"benchmarks.programs.{program}").app
+    with RestateServer() as server:
+        recordings = await record(app, WORKS, server.admin_url, server.ingress_url)
+    assert len(recordings) == len(WORKS)
+    for recording in recordings:
+        assert [await play(app, recording) for _ in range(3)] == [recording.sent] * 3
+
+
+def test_the_least_of_what_was_played_back_is_told() -> None:
+    played = report(Samples())
+    played.alone = {
+        "resaga-granian": [[1.0, 2.0, 30.0, 4.0], [9.0, 9.0, 3.0, 9.0]],
+        "hand-granian": [[5.0, 6.0, 7.0, 8.0]],
+    }
+    assert "| 5 steps: Python's share of the worker CPU, played back | 3 µs; by hand 7 µs |" in (
+        played.markdown()
+    )
+    assert [row[0].partition(":")[0] for row in played.singles()] == [
+        "1 step", "1 step, rollback", "5 steps", "5 steps, rollback",
+    ]  # fmt: skip
