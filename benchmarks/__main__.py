@@ -108,7 +108,7 @@ def bench(
             report.gathered = gather(server, own, rounds=rounds, seconds=seconds)
             progress.advance(task)
             save(report)
-        if own is not None and not options.quick and "hand-granian" in by_name:
+        if not options.quick and set(PAIR) <= set(by_name):
             task = progress.add_task("growth", total=1)
             report.grown = growth(
                 server,
@@ -119,13 +119,11 @@ def bench(
             )
             progress.advance(task)
             save(report)
-        if not options.quick and set(PAIR) <= set(by_name):
             task = progress.add_task("Python alone", total=PLAYED)
             found: dict[str, list[list[float]]] = {name: [] for name in PAIR}
             for _ in range(PLAYED):
                 for name in PAIR:
-                    program = by_name[name].contender.program
-                    found[name].append(playback(server, program))
+                    found[name].append(playback(server, by_name[name].contender.program))
                 progress.advance(task)
             report.alone = found
             save(report)

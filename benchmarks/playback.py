@@ -22,12 +22,11 @@ from typing import Any, cast
 
 import httpx
 import uvloop
-from granian.constants import HTTPModes, Interfaces
-from granian.server.embed import Server
 
 from benchmarks.load import Work
 from resaga.server import RestateServer
-from resaga.server.ports import Ports
+from resaga.testing.admin import Admin
+from resaga.testing.serving import serving_app
 
 __all__ = ["SERVICE", "WORKS", "play", "playback", "record"]
 
@@ -36,7 +35,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
-HOST = "127.0.0.1"
 SERVICE = "BenchPlayback"
 LIMIT = 300.0
 
@@ -95,33 +93,18 @@ async def record(app: App, works: Sequence[Work], admin: str, ingress: str) -> l
             recordings.append(kept)
         await app(scope, listening, saying)
 
-    ports = Ports()
-    port = ports.take(HOST, None, what="the recorded worker")
-    server = Server(
-        cast("Any", recording),
-        address=HOST,
-        port=port,
-        interface=Interfaces.ASGINL,
-        http=HTTPModes.http2,
-        websockets=False,
-        log_enabled=False,
-    )
-    serving = asyncio.create_task(server.serve())
-    try:
-        async with httpx.AsyncClient(trust_env=False, timeout=LIMIT) as http:
-            deployment = {"uri": f"http://{HOST}:{port}", "force": True}
-            (await http.post(f"{admin}/deployments", json=deployment)).raise_for_status()
-            for work in works:
-                ended = await http.post(
-                    f"{ingress}/{SERVICE}/run",
-                    content=work.json(),
-                    headers={"content-type": "application/json"},
-                )
-                work.check(1, int(ended.is_error))
-    finally:
-        cast("Any", server).stop()
-        await serving
-        ports.release()
+    async with serving_app(recording) as address, httpx.AsyncClient(trust_env=False) as http:
+        restate = Admin(admin)
+        await restate.register(address)
+        await restate.close()
+        for work in works:
+            ended = await http.post(
+                f"{ingress}/{SERVICE}/run",
+                content=work.json(),
+                headers={"content-type": "application/json"},
+                timeout=LIMIT,
+            )
+            work.check(1, int(ended.is_error))
     return recordings
 
 

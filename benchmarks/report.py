@@ -159,7 +159,7 @@ class Report:
     def _growth(self) -> list[Ratio]:
         if not self.grown:
             return []
-        own, hand = self.grown[OWN], self.grown["hand-granian"]
+        own, hand = self.grown[OWN], self.grown[HAND]
         short, long = min(own), max(own)
         per_step = [
             (mine.worker_ms / long / (less.worker_ms / short))

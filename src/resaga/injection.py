@@ -54,8 +54,7 @@ class Code:
             scopes: The provider, if it injects at all.
             where: Adds the saga to what a message calls the function by.
         """
-        if self._extras:
-            injectable(scopes, self._extras, where=where(self._where))
+        injectable(scopes, self._extras, where=where(self._where))
 
     async def in_action(
         self, attempt: Attempt, context: Callable[[object], AnyContext], *given: object, where: str

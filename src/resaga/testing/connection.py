@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import struct
 from collections.abc import Awaitable, Callable
@@ -147,9 +148,6 @@ class ConnectionWatch:
         self._closed = True
         for connection in self._open.values():
             connection.lose()
-        if self._open:
-            _, late = await asyncio.wait(list(self._open), timeout=ENDING)
-            for task in late:
-                task.cancel()
-        if self._open:
-            await asyncio.wait(list(self._open))
+        attempts = asyncio.gather(*self._open, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(attempts, ENDING)  # It cancels them then, and waits for that.

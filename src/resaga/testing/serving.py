@@ -14,7 +14,7 @@ from granian.server.embed import Server
 from resaga.server.ports import Ports
 from resaga.testing.connection import ConnectionWatch
 
-__all__ = ["Definition", "serving"]
+__all__ = ["Definition", "serving", "serving_app"]
 
 Definition: TypeAlias = restate.Service | restate.VirtualObject | restate.Workflow
 
@@ -24,11 +24,21 @@ HOST = "127.0.0.1"
 @asynccontextmanager
 async def serving(definitions: Sequence[Definition]) -> AsyncGenerator[str]:
     """Serve definitions in this event loop; gives the address to register."""
+    watch = ConnectionWatch(restate.app(list(definitions)))
+    async with serving_app(watch) as address:
+        try:
+            yield address
+        finally:
+            await watch.close()
+
+
+@asynccontextmanager
+async def serving_app(app: Any) -> AsyncGenerator[str]:
+    """Serve an ASGI app in this event loop; what it has open has to end before it stops."""
     ports = Ports()
     port = ports.take(HOST, None, what="the test's worker")
-    watch = ConnectionWatch(restate.app(list(definitions)))
     server = Server(
-        cast("Any", watch),
+        app,
         address=HOST,
         port=port,
         interface=Interfaces.ASGINL,
@@ -40,7 +50,6 @@ async def serving(definitions: Sequence[Definition]) -> AsyncGenerator[str]:
     try:
         yield f"http://{HOST}:{port}"
     finally:
-        await watch.close()
         cast("Any", server).stop()
         await task
         ports.release()
